@@ -1,0 +1,33 @@
+# Needs make and Python 3.11 (or uv). Every target sets up what it needs first, and only once.
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo check test clean
+
+help: ## List what there is to run.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
+
+setup: $(READY) ## Python packages, Java and the jars, on this machine.
+	@$(BIN)/python -m scripts.setup
+
+demo: $(READY) ## From a few photographs to reduced vectors, on this machine.
+	@$(BIN)/fruits demo
+
+check: $(READY) ## Lint, format, types and the tests that take seconds.
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/pytest -q tests/unit
+
+test: $(READY) ## Every test: unit, then integration.
+	@$(BIN)/pytest -q tests/unit tests/integration
+
+clean: ## Remove what setup and the tools made here. Your data in .fruits stays.
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist spark-warehouse metastore_db derby.log
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): requirements.lock requirements-bootstrap.lock pyproject.toml conf/jars.txt scripts/bootstrap.sh scripts/setup.py
+	@sh scripts/bootstrap.sh
+	@$(BIN)/python -m scripts.setup
+	@touch $@

@@ -1,0 +1,1 @@
+"""The periodic job: features to principal components and reduced vectors."""

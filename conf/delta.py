@@ -1,0 +1,74 @@
+"""Opening and creating the Delta tables. delta-rs reads, in milliseconds and without a JVM; Spark alone writes."""
+
+from typing import TYPE_CHECKING
+
+from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
+
+from conf.errors import ContractError, StorageError
+from conf.s3 import delta_options
+from conf.settings import Storage
+from conf.tables import COLUMNS, CONTRACT, short_columns
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def open_table(storage: Storage, table: str, version: int | None = None) -> DeltaTable | None:
+    """A table for reading without Spark, at a version or as it is now; None where it does not exist yet.
+
+    Raises
+    ------
+    StorageError
+        Where the store does not answer.
+    ContractError
+        Where the table was made under another contract than this version's.
+    """
+    uri = storage.table_uri(table, "s3")
+    try:
+        opened = DeltaTable(uri, version=version, storage_options=delta_options(storage))
+    except TableNotFoundError:
+        return None
+    except OSError as error:
+        raise StorageError(f"Cannot read {uri}: {str(error).splitlines()[0][:300]}. Is the store up?") from None
+    found = opened.metadata().configuration.get("fruits.contract")
+    if found != CONTRACT:
+        raise ContractError(
+            f"Table {uri} is of contract {found}, this version of Fruits! works with {CONTRACT}. "
+            "Move it away, or set storage.prefix to a fresh one."
+        )
+    return opened
+
+
+def ensure_table(spark: "SparkSession", storage: Storage, table: str, properties: dict[str, str] | None = None) -> None:
+    """Create a table with its contract unless it is there.
+
+    Raises
+    ------
+    ContractError
+        Where it is there with another contract, or with another value of one of `properties`.
+    """
+    wanted = {"fruits.contract": CONTRACT, **(properties or {})}
+    opened = open_table(storage, table)
+    if opened is None:
+        _create(spark, storage.table_uri(table), table, wanted)
+        return
+    found = opened.metadata().configuration
+    for name, value in wanted.items():
+        if found.get(name) != value:
+            raise ContractError(
+                f"Table {storage.table_uri(table)} holds {name} = {found.get(name)}, but this run has {value}. "
+                "Go back to the setting that made it, or set storage.prefix to a fresh one."
+            )
+
+
+def _create(spark: "SparkSession", uri: str, table: str, properties: dict[str, str]) -> None:
+    properties = properties | {
+        "delta.minReaderVersion": "1",
+        "delta.minWriterVersion": "2",
+        "delta.enableDeletionVectors": "false",
+        "delta.checkpointPolicy": "classic",
+        "delta.dataSkippingNumIndexedCols": str(short_columns(table)),
+    }
+    listed = ", ".join(f"'{name}' = '{value}'" for name, value in properties.items())
+    spark.sql(f"CREATE TABLE IF NOT EXISTS delta.`{uri}` ({COLUMNS[table]}) USING delta TBLPROPERTIES ({listed})")

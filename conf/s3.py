@@ -1,0 +1,140 @@
+"""Clients of the object store, all from the same settings and the same AWS credential chain.
+
+boto3 for control (listing, bucket checks), obstore where every millisecond counts (photographs, manifests, data files),
+and the option tables that delta-rs and Hadoop's s3a want. No credential passes through here: the chain gives them.
+
+Workers import this module for obstore alone, so boto3 and its 30 MB are imported only where they are used.
+"""
+
+import os
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from obstore.store import S3Store
+
+from conf.errors import StorageError
+from conf.settings import EMBEDDED, Storage
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_CONNECT_SECONDS = 5
+_ANSWER_SECONDS = 60
+_RETRY_SECONDS = 120
+
+
+def control_client(storage: Storage) -> "S3Client":
+    """A boto3 client that gives up on a dead endpoint in seconds rather than minutes."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=_CONNECT_SECONDS,
+        read_timeout=_ANSWER_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": 3},
+        s3={"addressing_style": "path" if storage.endpoint else "auto"},
+        # Checksum trailers, boto3's newer default, are not understood by every S3-compatible store.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    return boto3.client("s3", region_name=storage.region, endpoint_url=_endpoint(storage), config=config)
+
+
+def object_store(storage: Storage) -> S3Store:
+    """A client for whole keys of the bucket, quick enough for one GET a photograph; safe to share between threads."""
+    provider = None
+    if "AWS_ACCESS_KEY_ID" not in os.environ:
+        # Profiles, SSO and assumed roles are boto3's to resolve. With keys in the environment a worker is spared its memory.
+        from obstore.auth.boto3 import Boto3CredentialProvider
+
+        provider = Boto3CredentialProvider()
+    return S3Store(
+        storage.bucket,
+        region=storage.region,
+        endpoint=_endpoint(storage),
+        virtual_hosted_style_request=storage.endpoint is None,
+        client_options={
+            "allow_http": _is_http(storage),
+            "connect_timeout": timedelta(seconds=_CONNECT_SECONDS),
+            "timeout": timedelta(seconds=_ANSWER_SECONDS),
+        },
+        retry_config={"retry_timeout": timedelta(seconds=_RETRY_SECONDS)},
+        credential_provider=provider,
+    )
+
+
+def delta_options(storage: Storage) -> dict[str, str]:
+    """What delta-rs wants to be told to read a table."""
+    options = {"region": storage.region, "allow_http": str(_is_http(storage)).lower(), "connect_timeout": "5s"}
+    if endpoint := _endpoint(storage):
+        options |= {"endpoint": endpoint, "virtual_hosted_style_request": "false"}
+    return options
+
+
+def hadoop_options(storage: Storage) -> dict[str, str]:
+    """What Hadoop's s3a wants to be told, as Spark properties."""
+    options = {"spark.hadoop.fs.s3a.endpoint.region": storage.region}
+    if endpoint := _endpoint(storage):
+        options |= {
+            "spark.hadoop.fs.s3a.endpoint": endpoint,
+            "spark.hadoop.fs.s3a.path.style.access": "true",
+            "spark.hadoop.fs.s3a.connection.ssl.enabled": str(not _is_http(storage)).lower(),
+            "spark.hadoop.fs.s3a.attempts.maximum": "3",
+            "spark.hadoop.fs.s3a.retry.limit": "3",
+            "spark.hadoop.fs.s3a.connection.establish.timeout": f"{_CONNECT_SECONDS}s",
+        }
+    return options
+
+
+def check_bucket(storage: Storage) -> None:
+    """Make sure that the bucket is there and lets us list it.
+
+    Raises
+    ------
+    StorageError
+        Where it does not exist, refuses, or its endpoint does not answer.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        control_client(storage).list_objects_v2(Bucket=storage.bucket, MaxKeys=1, Prefix=storage.landing)
+    except (ClientError, BotoCoreError) as error:
+        raise explain(error, storage) from None
+
+
+def explain(error: Exception, storage: Storage) -> StorageError:
+    """One message for whatever boto3 or obstore met, with what to do about it."""
+    from botocore.exceptions import ClientError
+
+    where = f"bucket {storage.bucket!r} at {storage.endpoint or f'AWS {storage.region}'}"
+    code = error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else type(error).__name__
+    match code:
+        case "NoSuchBucket" | "404":
+            return StorageError(f"There is no {where}. Create it, or set storage.bucket to one that exists.")
+        case "AccessDenied" | "403" | "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "PermissionDeniedError":
+            return StorageError(
+                f"The {where} refuses these credentials ({code}). Check the role's rights or AWS_PROFILE."
+            )
+        case "NoCredentialsError" | "PartialCredentialsError" | "UnauthenticatedError":
+            return StorageError(
+                f"No AWS credentials found for {where}. Set AWS_PROFILE, or run where a role is attached."
+            )
+        case "EndpointConnectionError" | "ConnectTimeoutError" | "ConnectionClosedError" | "ReadTimeoutError":
+            return StorageError(f"No answer from {where}. Is it up, and storage.endpoint right?")
+        case _:
+            return StorageError(
+                f"The {where} failed: {str(error).splitlines()[0][:300]}. Try again; look at its own log."
+            )
+
+
+def _endpoint(storage: Storage) -> str | None:
+    if storage.endpoint == EMBEDDED:
+        raise StorageError(
+            "The embedded S3 is not up for this session. The `fruits` command starts it by itself; "
+            "in Python, open it first with `with scripts.embedded_s3.opened(settings) as settings:`."
+        )
+    return storage.endpoint
+
+
+def _is_http(storage: Storage) -> bool:
+    return (storage.endpoint or "").startswith("http://")

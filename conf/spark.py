@@ -1,0 +1,92 @@
+"""The Spark session, the same for every job, with what differs by profile taken from the settings."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from conf.jars import spark_jars
+from conf.java import find_java
+from conf.s3 import hadoop_options
+from conf.settings import Settings
+
+_ALWAYS = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.sql.session.timeZone": "UTC",
+    # A Python worker answers in pieces of this many rows: features of 256 photographs are 1.3 MB.
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "256",
+}
+_LOCAL = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.sql.shuffle.partitions": "4",
+    # The default of 10,000 tasks makes a VACUUM of nine files take a minute.
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
+    "spark.databricks.delta.snapshotPartitions": "2",
+    # A checkpoint file is one PUT instead of a write and a rename, which S3 lacks.
+    "spark.sql.streaming.checkpointFileManagerClass": (
+        "org.apache.spark.internal.io.cloud.AbortableStreamBasedCheckpointFileManager"
+    ),
+}
+
+
+def session(settings: Settings, log: Path | None = None) -> SparkSession:
+    """The session for these settings; the one already open where there is one.
+
+    Parameters
+    ----------
+    settings
+        `spark.master` unset means a platform that started us with a Spark of its own.
+    log
+        Where the JVM's and the workers' own messages go; None leaves them on stderr.
+
+    Raises
+    ------
+    SetupError
+        Where Java or a jar is missing.
+    """
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = SparkSession.builder.appName("fruits")
+    for name, value in _properties(settings).items():
+        builder = builder.config(name, value)
+    with _stderr_to(log):
+        spark: SparkSession = builder.getOrCreate()
+    if log is not None:
+        spark.sparkContext.setLogLevel("WARN")
+    return spark
+
+
+def _properties(settings: Settings) -> dict[str, str]:
+    properties = _ALWAYS | hadoop_options(settings.storage)
+    if settings.spark.master:
+        os.environ["JAVA_HOME"] = str(find_java().home)
+        properties |= _LOCAL | {"spark.master": settings.spark.master}
+    if settings.spark.driver_memory:
+        properties["spark.driver.memory"] = settings.spark.driver_memory
+    if settings.spark.bring_jars:
+        properties["spark.jars"] = ",".join(str(jar) for jar in spark_jars())
+    return properties | settings.spark.options
+
+
+@contextmanager
+def _stderr_to(log: Path | None) -> Iterator[None]:
+    """Let a JVM that starts within inherit a file as its stderr: it writes there for all its life."""
+    if log is None:
+        yield
+        return
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with log.open("a") as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

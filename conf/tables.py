@@ -1,0 +1,87 @@
+"""The tables' contract: their names, columns in order, and the closed list of reasons for a refusal.
+
+Columns are never renamed and never change their meaning; new ones may be added. Long columns come last, so that Delta's
+statistics cover the short ones. Every table stays at reader version 1, which every reader of Delta understands.
+"""
+
+from enum import StrEnum
+
+CONTRACT = "1"
+NAMES = ("features", "rejects", "reduced", "pca_models")
+
+COLUMNS = {
+    "features": """
+        key STRING NOT NULL COMMENT 'object key in the bucket',
+        etag STRING NOT NULL COMMENT 'version of the object, without quotes',
+        size BIGINT NOT NULL COMMENT 'bytes',
+        last_modified TIMESTAMP NOT NULL COMMENT 'when this version landed',
+        sha256 STRING NOT NULL COMMENT 'of the bytes, in hex',
+        label STRING NOT NULL COMMENT 'parent folder in the landing zone, empty where there is none',
+        width INT NOT NULL COMMENT 'pixels, as shown upright',
+        height INT NOT NULL COMMENT 'pixels, as shown upright',
+        format STRING NOT NULL COMMENT 'JPEG, PNG, ...',
+        model_id STRING NOT NULL COMMENT 'architecture/weights/preprocessing',
+        manifest BIGINT NOT NULL COMMENT 'number of the manifest that lists this version',
+        batch_id BIGINT NOT NULL COMMENT 'micro-batch that wrote the row',
+        ingested_at TIMESTAMP NOT NULL COMMENT 'when the micro-batch wrote it',
+        features ARRAY<FLOAT> NOT NULL COMMENT 'activations of the last hidden layer'
+    """,
+    "rejects": """
+        key STRING NOT NULL COMMENT 'object key in the bucket',
+        etag STRING NOT NULL COMMENT 'version of the object, without quotes',
+        size BIGINT NOT NULL COMMENT 'bytes',
+        reason STRING NOT NULL COMMENT 'one of a closed list of codes',
+        manifest BIGINT NOT NULL COMMENT 'number of the manifest that lists this version',
+        batch_id BIGINT NOT NULL COMMENT 'micro-batch that wrote the row',
+        rejected_at TIMESTAMP NOT NULL COMMENT 'when the micro-batch wrote it',
+        detail STRING NOT NULL COMMENT 'what was found'
+    """,
+    "pca_models": """
+        pca_version BIGINT NOT NULL COMMENT 'counts the refits from 1',
+        model_id STRING NOT NULL COMMENT 'model of the features that it was fitted on',
+        features_version BIGINT NOT NULL COMMENT 'Delta version of features that it saw',
+        n BIGINT NOT NULL COMMENT 'rows that it saw',
+        d INT NOT NULL COMMENT 'features a row',
+        k INT NOT NULL COMMENT 'components kept',
+        solver STRING NOT NULL COMMENT 'exact or mllib',
+        total_variance DOUBLE NOT NULL COMMENT 'sum over all d axes',
+        fitted_at TIMESTAMP NOT NULL COMMENT 'when the fit ended',
+        explained_variance ARRAY<DOUBLE> NOT NULL COMMENT 'of each component kept, largest first',
+        explained_variance_ratio ARRAY<DOUBLE> NOT NULL COMMENT 'its share of the total',
+        mean ARRAY<DOUBLE> NOT NULL COMMENT 'subtracted before projecting',
+        components ARRAY<ARRAY<DOUBLE>> NOT NULL COMMENT 'k rows of d: orthonormal, largest entry of each positive'
+    """,
+    "reduced": """
+        key STRING NOT NULL COMMENT 'object key in the bucket',
+        etag STRING NOT NULL COMMENT 'version of the object, without quotes',
+        label STRING NOT NULL COMMENT 'parent folder in the landing zone, empty where there is none',
+        sha256 STRING NOT NULL COMMENT 'of the bytes, in hex',
+        pca_version BIGINT NOT NULL COMMENT 'the row of pca_models that made this vector',
+        reduced ARRAY<FLOAT> NOT NULL COMMENT 'components of (features - mean)'
+    """,
+}
+
+
+class Reason(StrEnum):
+    """Why an object is in `rejects`. Codes are part of the contract: add, never rename."""
+
+    EMPTY = "empty"
+    TOO_LARGE = "too_large"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    NOT_AN_IMAGE = "not_an_image"
+    UNSUPPORTED = "unsupported"
+    TRUNCATED = "truncated"
+    CORRUPT = "corrupt"
+    GONE = "gone"
+    REPLACED = "replaced"
+
+
+def column_names(table: str) -> list[str]:
+    """Names of a table's columns, in the contract's order."""
+    return [line.split()[0] for line in COLUMNS[table].strip().splitlines()]
+
+
+def short_columns(table: str) -> int:
+    """How many leading columns are worth statistics: those before the vectors and the free text."""
+    lines = COLUMNS[table].strip().splitlines()
+    return sum("ARRAY" not in line and not line.startswith("detail") for line in map(str.strip, lines))

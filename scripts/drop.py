@@ -1,0 +1,104 @@
+"""`fruits drop`: put photographs into the landing zone."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from conf.errors import DataError
+from conf.settings import Settings
+from scripts.session import opened, say, takes_settings
+
+if TYPE_CHECKING:
+    from conf.settings import Storage
+
+_PUTS_IN_FLIGHT = 8
+
+
+@dataclass(frozen=True)
+class Drop:
+    """What was put into the landing zone."""
+
+    files: int
+    bytes: int
+
+
+@click.command(name="drop")
+@takes_settings
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--label", help="Label for files given by name; those of a folder have their own parent folder's.")
+def command(settings: Settings, paths: tuple[Path, ...], label: str | None) -> None:
+    """Copy files, or whole folders, to landing/<label>/<file>.
+
+    The folder that a file lies in is its label. Dropping the same file again changes nothing; a changed one under the
+    same name is a new version of it.
+
+    \b
+    fruits drop photos/                  photos/apple/1.jpg is labelled apple
+    fruits drop one.jpg two.jpg --label pear
+    """
+    from scripts.progress import track
+
+    files = [named for path in paths for named in name_files(path, label)]
+    if not files:
+        raise DataError(
+            f"No files in {', '.join(map(str, paths))}. Hidden ones and those with a leading _ are not dropped."
+        )
+    with opened(settings) as settings:
+        contents = ((name, path.read_bytes()) for path, name in files)
+        done = drop(settings.storage, track(contents, "Dropping", len(files)))
+    say(f"{done.files} files, {done.bytes / 1e6:.1f} MB, are in {settings.storage.uri('landing/')}")
+
+
+def drop(storage: "Storage", files: Iterable[tuple[str, bytes]]) -> Drop:
+    """Put files (name below the landing zone, bytes), several PUTs at a time.
+
+    Raises
+    ------
+    StorageError
+        Where the store refuses or does not answer.
+    """
+    from collections import deque
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    import obstore
+    from obstore.exceptions import BaseError
+
+    from conf.s3 import check_bucket, explain, object_store
+
+    check_bucket(storage)
+    store = object_store(storage)
+    count = size = 0
+    under_way: deque[Future[object]] = deque()
+    with ThreadPoolExecutor(_PUTS_IN_FLIGHT, "drop") as pool:
+        try:
+            for name, data in files:
+                under_way.append(pool.submit(obstore.put, store, storage.landing + name, data))
+                count += 1
+                size += len(data)
+                if len(under_way) > _PUTS_IN_FLIGHT:
+                    under_way.popleft().result()
+            for put in under_way:
+                put.result()
+        except BaseError as error:
+            raise explain(error, storage) from None
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return Drop(count, size)
+
+
+def name_files(path: Path, label: str | None = None) -> Iterator[tuple[Path, str]]:
+    """Files at a path with their names below the landing zone.
+
+    Those directly in a folder are labelled by it; deeper ones keep their path, so that no two get one name.
+    """
+    if path.is_file():
+        yield path, f"{label or path.resolve().parent.name}/{path.name}"
+        return
+    for file in sorted(path.rglob("*")):
+        relative = file.relative_to(path)
+        if file.is_file() and not any(part.startswith((".", "_")) for part in relative.parts):
+            name = relative.as_posix()
+            yield file, name if "/" in name else f"{label or path.resolve().name}/{name}"

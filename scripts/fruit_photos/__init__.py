@@ -1,0 +1,14 @@
+"""Drawn fruit photographs for the demo, tests and benchmarks: any number, by seed, from numpy and Pillow alone.
+
+    photos.py      files as users have them: sizes, formats, names, EXIF orientation
+    bad_objects.py files that are no pictures
+    scene.py       fruit, ground and light put together
+    kinds.py       the table of kinds, from shapes.py, skins.py and growths.py
+    bodies.py      solids traced onto pixels; strips.py: stalks and leaves
+    light.py, colours.py, textures.py, backdrops.py: what the names say
+"""
+
+from scripts.fruit_photos.bad_objects import draw_bad_objects
+from scripts.fruit_photos.photos import KINDS, FruitPhoto, draw_photos
+
+__all__ = ["KINDS", "FruitPhoto", "draw_bad_objects", "draw_photos"]

@@ -1,0 +1,101 @@
+"""What commands share: their options, the embedded S3 while they run, and where Spark's own words go."""
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from conf.errors import SettingsError
+from conf.settings import EMBEDDED, Settings, load
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from scripts.embedded_s3 import ServerInfo
+
+HOME = Path(".fruits")
+EMBEDDED_ROOT = HOME / "s3"
+SPARK_LOG = HOME / "logs" / "spark.log"
+
+
+def takes_settings(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--profile` and `--set`, and hand it the settings they make as its first argument."""
+
+    @click.option("--profile", metavar="NAME|FILE.toml", help="Settings profile: local (default), aws, test or a file.")
+    @click.option(
+        "--set", "overrides", multiple=True, metavar="SECTION.NAME=VALUE", help="Override one setting; repeatable."
+    )
+    @functools.wraps(function)
+    def with_settings(*args: Any, profile: str | None, overrides: tuple[str, ...], **kwargs: Any) -> Any:
+        return function(load(profile, overrides), *args, **kwargs)
+
+    return with_settings
+
+
+@contextmanager
+def opened(settings: Settings, root: Path = EMBEDDED_ROOT) -> Iterator[Settings]:
+    """Settings whose store answers: with an embedded endpoint, the server runs within and its URL takes the word's place.
+
+    A server already up (`fruits local up`) is used and left; one started here ends here.
+    """
+    if settings.storage.endpoint != EMBEDDED:
+        yield settings
+        return
+    from scripts.embedded_s3 import serve
+
+    with serve(root) as server:
+        yield connect(settings, server)
+
+
+def connect(settings: Settings, server: "ServerInfo") -> Settings:
+    """Point settings and this process's AWS credential chain at an embedded server, and see that the bucket is there."""
+    from conf.s3 import control_client
+
+    os.environ["AWS_ACCESS_KEY_ID"] = server.access_key
+    os.environ["AWS_SECRET_ACCESS_KEY"] = server.secret_key
+    os.environ.pop("AWS_SESSION_TOKEN", None)
+    storage = settings.storage.model_copy(update={"endpoint": server.endpoint})
+    client = control_client(storage)
+    if storage.bucket not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
+        client.create_bucket(Bucket=storage.bucket)
+    return settings.model_copy(update={"storage": storage})
+
+
+@contextmanager
+def spark_session(settings: Settings) -> Iterator["SparkSession"]:
+    """A Spark session that stops at the end; its log goes to a file."""
+    from conf.spark import session
+
+    spark = session(settings, SPARK_LOG)
+    try:
+        yield spark
+    finally:
+        spark.stop()
+
+
+def override(settings: Settings, section: str, **values: Any) -> Settings:
+    """Settings with some values of one section replaced and checked again."""
+    from pydantic import ValidationError
+
+    current = getattr(settings, section)
+    try:
+        changed = type(current).model_validate(current.model_dump() | values)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise SettingsError(f"{section}: {problem['msg']} (found {values}).") from None
+    return settings.model_copy(update={section: changed})
+
+
+def say(message: str) -> None:
+    """Tell a person something that is not the result."""
+    click.echo(message, err=True)
+
+
+def is_terminal() -> bool:
+    """Whether a person watches stderr."""
+    return sys.stderr.isatty()

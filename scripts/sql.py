@@ -1,0 +1,173 @@
+"""SQL over the tables by DuckDB on delta-rs: no JVM, only the columns and rows that a question needs."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+import duckdb
+import pyarrow as pa
+
+from conf.delta import open_table
+from conf.errors import DataError
+from conf.settings import Storage
+from conf.tables import NAMES
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Form = Literal["table", "csv", "json", "parquet"]
+_MADE_BY = {
+    "features": "fruits stream",
+    "rejects": "fruits stream",
+    "reduced": "fruits refresh",
+    "pca_models": "fruits refresh",
+}
+# Numbers of a vector that a terminal shows; files get them all.
+_SHOWN = 4
+# Columns narrower than this say nothing.
+_NARROWEST = 10
+
+
+class Tables:
+    """The tables that exist, under their names, each as it was when this was opened."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._connection = duckdb.connect()
+        self._connection.execute("SET TimeZone = 'UTC'")
+        self._missing = set()
+        for name in NAMES:
+            opened = open_table(storage, name)
+            if opened is None:
+                self._missing.add(name)
+            else:
+                self._connection.register(name, opened.to_pyarrow_dataset())
+
+    def ask(self, sql: str) -> pa.RecordBatchReader:
+        """The answer to one SELECT, in pieces.
+
+        Raises
+        ------
+        DataError
+            Where the SQL is wrong or names a table that does not exist yet.
+        """
+        try:
+            answer = self._connection.sql(sql)
+            if answer is None:
+                raise DataError("That statement has no answer. The tables are read-only: ask with SELECT or FROM.")
+            return answer.to_arrow_reader(1024)
+        except duckdb.Error as error:
+            raise DataError(self._explain(str(error))) from None
+
+    def close(self) -> None:
+        """Let go of the tables."""
+        self._connection.close()
+
+    def _explain(self, message: str) -> str:
+        for name in self._missing:
+            if f"Table with name {name} does not exist" in message:
+                return f"There is no table {name} yet. `{_MADE_BY[name]}` makes it."
+        return message
+
+
+@contextmanager
+def tables(storage: Storage) -> Iterator[Tables]:
+    """Open the tables for questions."""
+    opened = Tables(storage)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def write(answer: pa.RecordBatchReader, form: Form) -> None:
+    """Write an answer to stdout."""
+    match form:
+        case "table":
+            _write_table(answer)
+        case "csv":
+            _write_csv(answer)
+        case "json":
+            _write_json(answer)
+        case "parquet":
+            _write_parquet(answer)
+
+
+def _write_table(answer: pa.RecordBatchReader) -> None:
+    """A table where its columns fit the terminal, else one line a value, as wide rows are unreadable when folded."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console()
+    if len(answer.schema) * _NARROWEST > console.width:
+        _write_records(answer, console)
+        return
+    table = Table()
+    for field in answer.schema:
+        number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+        table.add_column(field.name, justify="right" if number else "left", no_wrap=True)
+    for row in _rows(answer):
+        table.add_row(*(escape(_short(value)) for value in row.values()))
+    console.print(table)
+
+
+def _write_records(answer: pa.RecordBatchReader, console: "Console") -> None:
+    width = max(map(len, answer.schema.names))
+    for number, row in enumerate(_rows(answer), 1):
+        console.rule(f"row {number}", align="left")
+        for name, value in row.items():
+            console.print(f"{name:>{width}}  {_short(value)}", markup=False, highlight=False, no_wrap=True)
+
+
+def _write_csv(answer: pa.RecordBatchReader) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(answer.schema.names)
+    for row in _rows(answer):
+        writer.writerow(json.dumps(value) if isinstance(value, list) else _plain(value) for value in row.values())
+
+
+def _write_json(answer: pa.RecordBatchReader) -> None:
+    """One array, an object a row, written as it comes."""
+    opening = "["
+    for row in _rows(answer):
+        sys.stdout.write(f"{opening}\n  {json.dumps(row, default=_plain, ensure_ascii=False)}")
+        opening = ","
+    sys.stdout.write("[]\n" if opening == "[" else "\n]\n")
+
+
+def _write_parquet(answer: pa.RecordBatchReader) -> None:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetWriter(sys.stdout.buffer, answer.schema) as writer:
+        for batch in answer:
+            writer.write_batch(batch)
+
+
+def _rows(answer: pa.RecordBatchReader) -> Iterator[dict[str, Any]]:
+    for batch in answer:
+        yield from batch.to_pylist()
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat(timespec="milliseconds") if isinstance(value, datetime) else value
+
+
+def _short(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case float():
+            return f"{value:.6g}"
+        case [list(), *_]:
+            return f"{len(value)} x {len(value[0])} numbers"
+        case [*numbers] if len(numbers) > _SHOWN:
+            shown = ", ".join(_short(number) for number in numbers[:_SHOWN])
+            return f"[{shown}, … {len(numbers)}]"
+        case [*numbers]:
+            return f"[{', '.join(map(_short, numbers))}]"
+        case _:
+            return str(_plain(value))

@@ -1,0 +1,44 @@
+"""`fruits stream`: the streaming job."""
+
+import click
+
+from conf.settings import Settings
+from scripts.session import opened, say, spark_session, takes_settings
+
+
+@click.command(name="stream")
+@takes_settings
+@click.option("--once", is_flag=True, help="Stop when everything that waits is in the tables.")
+def command(settings: Settings, once: bool) -> None:
+    """Featurize what lands, as it lands, until Ctrl-C (or, with --once, until nothing waits).
+
+    Stopped or killed at any moment, it goes on where it was at the next start: nothing is lost, nothing is doubled.
+
+    \b
+    fruits stream --once
+    fruits stream --set stream.max_files=200
+    """
+    import time
+
+    from scripts.progress import bar
+    from streaming.sink import BatchReport
+    from streaming.stream import run
+
+    with opened(settings) as settings, spark_session(settings) as spark, bar("Featurizing") as shown:
+        begun = time.perf_counter()
+
+        def on_batch(batch: BatchReport) -> None:
+            objects = batch.features + sum(batch.rejects.values())
+            shown.advance(objects)
+            if not once:
+                say(f"batch {batch.batch_id}: {batch.features} features, {sum(batch.rejects.values())} rejects")
+
+        if not once:
+            say(f"Watching {settings.storage.uri('landing/')}. Ctrl-C stops.")
+        summary = run(spark, settings, once=once, on_batch=on_batch)
+        seconds = time.perf_counter() - begun
+    reasons = "".join(f", {count} {reason}" for reason, count in sorted(summary.rejects.items()))
+    say(
+        f"{summary.objects} objects in {seconds:.1f} s: {summary.features} featurized, "
+        f"{summary.rejects.total()} rejected{reasons}; {summary.batches} batches, model {summary.model_id}"
+    )

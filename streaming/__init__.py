@@ -1,0 +1,1 @@
+"""The always-on job: landing zone to features and rejects."""

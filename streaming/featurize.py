@@ -1,0 +1,160 @@
+"""The work of a Python worker: keys in, one row an object version out, with features or with a reason why not."""
+
+import hashlib
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from conf.s3 import object_store
+from conf.settings import Images, Storage
+from streaming.decode import Photograph, Refusal, decode
+from streaming.fetch import Fetcher
+from streaming.manifests import Listed
+from streaming.model import Engine, Recipe, engine_of
+from streaming.tally import Tally
+
+if TYPE_CHECKING:
+    from obstore.store import S3Store
+    from pyspark import Broadcast
+
+FEATURIZED = """
+    key STRING, etag STRING, size BIGINT, last_modified TIMESTAMP, manifest BIGINT, label STRING, sha256 STRING,
+    width INT, height INT, format STRING, reason STRING, detail STRING, features ARRAY<FLOAT>
+"""
+_META = pa.schema(
+    [
+        ("key", pa.string()),
+        ("etag", pa.string()),
+        ("size", pa.int64()),
+        ("last_modified", pa.timestamp("us", tz="UTC")),
+        ("manifest", pa.int64()),
+        ("label", pa.string()),
+        ("sha256", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("format", pa.string()),
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+    ]
+)
+# Rows handed to the JVM at a time.
+_ROWS = 256
+
+T = TypeVar("T")
+Row = tuple[dict[str, Any], NDArray[np.float32] | None]
+
+
+@dataclass(frozen=True)
+class Featurizer:
+    """A function for `DataFrame.mapInArrow`, small enough to be sent with each task; the weights come by broadcast.
+
+    Attributes
+    ----------
+    count
+        Called once a task with what it did: `objects`, `bytes`, `decodes`, `features`, `reject.<reason>`, and the
+        seconds `fetch_s` (spent waiting for bytes), `decode_s` and `predict_s`.
+    """
+
+    storage: Storage
+    images: Images
+    gets_in_flight: int
+    recipe: Recipe
+    weights: "Broadcast[bytes]"
+    count: Callable[[Tally], None]
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        did: Tally = defaultdict(float)
+        rows: list[Row] = []
+        for row in self._rows(batches, did):
+            rows.append(row)
+            if len(rows) == _ROWS:
+                yield _record_batch(rows)
+                rows = []
+        if rows:
+            yield _record_batch(rows)
+        self.count(did)
+
+    def _rows(self, batches: Iterable[pa.RecordBatch], did: Tally) -> Iterator[Row]:
+        engine = engine_of(self.recipe, self.weights.value)
+        fetcher = Fetcher(_store(self.storage), self.gets_in_flight, self.images.max_bytes)
+        versions = (Listed(**row) for batch in batches for row in batch.to_pylist())
+        decoded: list[tuple[dict[str, Any], Photograph]] = []
+        for version, body in _timed_iterator(fetcher.fetch(versions), did, "fetch_s"):
+            did["objects"] += 1
+            meta = asdict(version) | {"label": self._label(version.key)}
+            outcome = self._decode(body, did)
+            if isinstance(outcome, Refusal):
+                did[f"reject.{outcome.reason}"] += 1
+                yield meta | {"reason": outcome.reason.value, "detail": outcome.detail}, None
+                continue
+            meta["sha256"] = hashlib.sha256(body).hexdigest()
+            decoded.append((meta, outcome))
+            if len(decoded) == engine.batch:
+                yield from _predict(engine, decoded, did)
+                decoded = []
+        if decoded:
+            yield from _predict(engine, decoded, did)
+
+    def _decode(self, body: bytes | Refusal, did: Tally) -> Photograph | Refusal:
+        if isinstance(body, Refusal):
+            return body
+        did["bytes"] += len(body)
+        did["decodes"] += 1
+        with _timed(did, "decode_s"):
+            try:
+                return decode(body, self.recipe.side, self.images.max_pixels)
+            except Refusal as refusal:
+                return refusal
+
+    def _label(self, key: str) -> str:
+        return key.removeprefix(self.storage.landing).rpartition("/")[0].rpartition("/")[2]
+
+
+def _predict(engine: Engine, decoded: list[tuple[dict[str, Any], Photograph]], did: Tally) -> Iterator[Row]:
+    with _timed(did, "predict_s"):
+        features = engine.features(np.stack([photograph.pixels for _, photograph in decoded]))
+    did["features"] += len(decoded)
+    for (meta, photograph), vector in zip(decoded, features, strict=True):
+        shown = {"width": photograph.width, "height": photograph.height, "format": photograph.format}
+        yield meta | shown, vector
+
+
+def _record_batch(rows: list[Row]) -> pa.RecordBatch:
+    """Vectors go from numpy to Arrow as one block: a Python float for each of 1280 would cost more than decoding."""
+    metas = pa.RecordBatch.from_pylist([meta for meta, _ in rows], schema=_META)
+    lengths = [0 if vector is None else len(vector) for _, vector in rows]
+    offsets = pa.array(np.concatenate(([0], np.cumsum(lengths))), pa.int32())
+    vectors = [vector for _, vector in rows if vector is not None]
+    values = pa.array(np.concatenate(vectors) if vectors else np.empty(0, np.float32))
+    missing = pa.array([vector is None for _, vector in rows])
+    return metas.append_column("features", pa.ListArray.from_arrays(offsets, values, mask=missing))
+
+
+@lru_cache(maxsize=1)
+def _store(storage: Storage) -> "S3Store":
+    """One client a worker, so that its connections outlive the micro-batch."""
+    return object_store(storage)
+
+
+@contextmanager
+def _timed(did: Tally, stage: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    did[stage] += time.perf_counter() - start
+
+
+def _timed_iterator(iterator: Iterator[T], did: Tally, stage: str) -> Iterator[T]:
+    while True:
+        with _timed(did, stage):
+            item = next(iterator, None)
+        if item is None:
+            return
+        yield item

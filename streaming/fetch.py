@@ -1,0 +1,80 @@
+"""GETs with many in flight: the network works while the processor decodes and predicts."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+import obstore
+from obstore.exceptions import NotFoundError, PreconditionError
+from obstore.store import ObjectStore
+
+from conf.tables import Reason
+from streaming.decode import Refusal
+from streaming.manifests import Landed
+
+# Bytes that may wait in memory for their turn, so that large photographs do not multiply by the GETs in flight.
+_MAX_WAITING_BYTES = 64_000_000
+
+V = TypeVar("V", bound=Landed)
+
+
+class Fetcher:
+    """Reads object versions, in order, each with one GET.
+
+    Parameters
+    ----------
+    store
+        The bucket.
+    in_flight
+        GETs under way at a time.
+    max_bytes
+        Objects larger than this are refused without a GET.
+    """
+
+    def __init__(self, store: ObjectStore, in_flight: int, max_bytes: int) -> None:
+        self._store = store
+        self._in_flight = in_flight
+        self._max_bytes = max_bytes
+
+    def fetch(self, versions: Iterable[V]) -> Iterator[tuple[V, bytes | Refusal]]:
+        """Each version with its bytes, or with why it has none.
+
+        Raises
+        ------
+        obstore.exceptions.BaseError
+            Where the store itself fails: that is no bad object, and nothing is to be refused for it.
+        """
+        under_way: deque[tuple[V, Future[bytes | Refusal]]] = deque()
+        waiting_bytes = 0
+        with ThreadPoolExecutor(self._in_flight, "fetch") as pool:
+            try:
+                for version in versions:
+                    while under_way and not self._has_room(len(under_way), waiting_bytes + version.size):
+                        first, future = under_way.popleft()
+                        waiting_bytes -= first.size
+                        yield first, future.result()
+                    under_way.append((version, pool.submit(self._get, version)))
+                    waiting_bytes += version.size
+                for first, future in under_way:
+                    yield first, future.result()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _has_room(self, count: int, size: int) -> bool:
+        return count < self._in_flight and size <= _MAX_WAITING_BYTES
+
+    def _get(self, version: Landed) -> bytes | Refusal:
+        if version.size == 0:
+            return Refusal(Reason.EMPTY, "0 bytes")
+        if version.size > self._max_bytes:
+            return Refusal(Reason.TOO_LARGE, f"{version.size} bytes, the limit is {self._max_bytes}")
+        try:
+            # If-Match: the bytes are of the version that was discovered, or there are none.
+            return bytes(obstore.get(self._store, version.key, options={"if_match": f'"{version.etag}"'}).bytes())
+        except (NotFoundError, FileNotFoundError):
+            return Refusal(Reason.GONE, "deleted between discovery and reading")
+        except PreconditionError:
+            return Refusal(
+                Reason.REPLACED, "overwritten between discovery and reading; the new version is read by itself"
+            )

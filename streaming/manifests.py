@@ -1,0 +1,119 @@
+"""Manifests: numbered, immutable lists of object versions. What a manifest lists is what a micro-batch is, for ever.
+
+`state/manifests/000000000042.jsonl` holds a header line and one line an object version. A manifest is created only where
+none of its number exists, so two discoverers cannot disagree on one, and a batch that is run again is the same batch.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, NotFoundError
+from obstore.store import ObjectStore
+
+from conf.errors import ContractError
+
+CONTRACT = 1
+_DIGITS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """One version of one object in the landing zone."""
+
+    key: str
+    etag: str
+    """Without its quotes."""
+    size: int
+    """Bytes."""
+    last_modified: datetime
+    """In UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(Landed):
+    """An object version that a manifest lists."""
+
+    manifest: int
+
+
+class Manifests:
+    """The manifests below one key prefix of an object store."""
+
+    def __init__(self, store: ObjectStore, prefix: str) -> None:
+        self._store = store
+        self._prefix = prefix.rstrip("/")
+
+    def create(self, number: int, entries: Sequence[Landed]) -> bool:
+        """Write manifest `number` unless it is there already; tells whether it was written."""
+        header = {
+            "contract": CONTRACT,
+            "manifest": number,
+            "entries": len(entries),
+            "created_at": _iso(datetime.now(UTC)),
+        }
+        lines = [
+            header,
+            *({"key": e.key, "etag": e.etag, "size": e.size, "at": _iso(e.last_modified)} for e in entries),
+        ]
+        body = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
+        try:
+            obstore.put(self._store, self._path(number), body.encode("ascii"), mode="create")
+        except AlreadyExistsError:
+            return False
+        return True
+
+    def read(self, number: int) -> tuple[Listed, ...]:
+        """What manifest `number` lists.
+
+        Raises
+        ------
+        ContractError
+            Where it is missing, cut short, or of a contract that this version does not read.
+        """
+        try:
+            body = bytes(obstore.get(self._store, self._path(number)).bytes())
+        except (NotFoundError, FileNotFoundError):
+            raise ContractError(
+                f"Manifest {self._path(number)} is gone, so its batch cannot be run again. Restore it: state/ is not to be edited."
+            ) from None
+        return _parse(self._path(number), body)
+
+    def exists(self, number: int) -> bool:
+        """Whether manifest `number` was written."""
+        try:
+            obstore.head(self._store, self._path(number))
+        except (NotFoundError, FileNotFoundError):
+            return False
+        return True
+
+    def numbers(self) -> Iterator[int]:
+        """The numbers of all manifests, unordered."""
+        for page in obstore.list(self._store, self._prefix + "/"):
+            for meta in page:
+                stem = meta["path"].rsplit("/", 1)[-1].removesuffix(".jsonl")
+                if stem.isdigit():
+                    yield int(stem)
+
+    def _path(self, number: int) -> str:
+        return f"{self._prefix}/{number:0{_DIGITS}d}.jsonl"
+
+
+def _parse(path: str, body: bytes) -> tuple[Listed, ...]:
+    header, *lines = body.decode("ascii").splitlines() if body else [""]
+    found = json.loads(header or "{}")
+    if found.get("contract") != CONTRACT:
+        raise ContractError(f"Manifest {path} is of contract {found.get('contract')}; this version reads {CONTRACT}.")
+    if found["entries"] != len(lines):
+        raise ContractError(
+            f"Manifest {path} lists {len(lines)} of {found['entries']} objects. Restore it from a copy."
+        )
+    rows = map(json.loads, lines)
+    number = found["manifest"]
+    return tuple(Listed(r["key"], r["etag"], r["size"], datetime.fromisoformat(r["at"]), number) for r in rows)
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")

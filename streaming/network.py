@@ -1,0 +1,140 @@
+"""The networks, in Keras: raw pixels in, one feature vector an image out.
+
+Normalisation is inside the network, so that pixels mean the same to every engine and cannot be normalised twice.
+Importing this module loads TensorFlow (600 MB, seconds): only the conversion and the TensorFlow engine may.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conf.errors import SetupError
+from streaming.weights import read_torch
+
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # both are read once, when TensorFlow is imported
+import keras  # noqa: E402
+from keras import layers  # noqa: E402
+
+SIDE: Final = 224
+_EPSILON: Final = 1e-3
+# Kernel, stride of the first block, expansion, channels out, blocks: table 1 of the EfficientNet paper (arXiv:1905.11946).
+_STAGES: Final = (
+    (3, 1, 1, 16, 1),
+    (3, 2, 6, 24, 2),
+    (5, 2, 6, 40, 2),
+    (3, 2, 6, 80, 3),
+    (5, 1, 6, 112, 3),
+    (5, 2, 6, 192, 4),
+    (3, 1, 6, 320, 1),
+)
+Weights = Mapping[str, NDArray[Any]]
+
+
+def efficientnet_lite0(weights: Weights | None) -> keras.Model:
+    """Build EfficientNet-Lite0 up to its pooled features: EfficientNet-B0 without squeeze-and-excitation, with ReLU6.
+
+    Batch normalisation is folded into the convolutions: a third of the layers less, and conversion in half the time.
+
+    Parameters
+    ----------
+    weights : mapping of str to ndarray, or None
+        A state dict by the names of the torch port, convolutions as (out, in, height, width). None leaves the layers
+        with random values, for the caller to set.
+
+    Returns
+    -------
+    keras.Model
+        From (n, 224, 224, 3) uint8 RGB pixels to (n, 1280) float32.
+
+    Raises
+    ------
+    KeyError, ValueError
+        If an array is missing or has another shape.
+    """
+    inputs = keras.Input((SIDE, SIDE, 3), dtype="uint8")
+    x = layers.Rescaling(1 / 128, offset=-127 / 128)(inputs)
+    x = _relu6(_convolve(x, layers.Conv2D(32, 3, strides=2, padding="same"), weights, "_conv_stem", "_bn0"))
+    block = 0
+    for kernel, stride, expansion, channels, repeats in _STAGES:
+        for repeat in range(repeats):
+            x = _block(x, weights, f"_blocks.{block}.", kernel, stride if repeat == 0 else 1, expansion, channels)
+            block += 1
+    x = _relu6(_convolve(x, layers.Conv2D(1280, 1), weights, "_conv_head", "_bn1"))
+    return keras.Model(inputs, layers.GlobalAveragePooling2D()(x), name="efficientnet_lite0")
+
+
+def mobilenet_v2(weights: Path | None) -> keras.Model:
+    """Build MobileNetV2 (Keras Applications, width 1, no classifier) from an HDF5 weights file, or with random values.
+
+    Returns
+    -------
+    keras.Model
+        From (n, 224, 224, 3) uint8 RGB pixels to (n, 1280) float32.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the file is not HDF5, or holds the weights of another network.
+    """
+    body = keras.applications.MobileNetV2(
+        input_shape=(SIDE, SIDE, 3), include_top=False, pooling="avg", weights=weights and str(weights)
+    )
+    inputs = keras.Input((SIDE, SIDE, 3), dtype="uint8")
+    return keras.Model(inputs, body(layers.Rescaling(1 / 127.5, offset=-1)(inputs)), name="mobilenet_v2")
+
+
+def load(architecture: str, weights: Path) -> keras.Model:
+    """Build a network from its weights file; what is wrong with the file is one SetupError."""
+    build, read = _ARCHITECTURES[architecture]
+    try:
+        return build(read(weights))
+    except (KeyError, OSError, ValueError) as error:
+        raise SetupError(f"{weights} does not hold the weights of {architecture}: {error}") from error
+
+
+def bare(architecture: str) -> keras.Model:
+    """Build a network whose values the caller sets."""
+    return _ARCHITECTURES[architecture][0](None)
+
+
+def _block(x: Any, weights: Weights | None, name: str, kernel: int, stride: int, expansion: int, channels: int) -> Any:
+    """Inverted residual block: widen by 1x1, filter each channel, narrow by 1x1, add the input where shapes agree."""
+    entry = x
+    if expansion > 1:
+        widen = layers.Conv2D(expansion * entry.shape[-1], 1)
+        x = _relu6(_convolve(x, widen, weights, name + "_expand_conv", name + "_bn0"))
+    filters = layers.DepthwiseConv2D(kernel, strides=stride, padding="same")
+    x = _relu6(_convolve(x, filters, weights, name + "_depthwise_conv", name + "_bn1"))
+    x = _convolve(x, layers.Conv2D(channels, 1), weights, name + "_project_conv", name + "_bn2")
+    return layers.Add()([entry, x]) if stride == 1 and entry.shape[-1] == channels else x
+
+
+def _relu6(x: Any) -> Any:
+    return layers.ReLU(6)(x)
+
+
+def _convolve(x: Any, layer: Any, weights: Weights | None, convolution: str, norm: str) -> Any:
+    """Apply a convolution and set it to w * s, b - m * s with s = g / sqrt(v + eps): the normalisation after it, folded."""
+    y = layer(x)
+    if weights is not None:
+        kernel = weights[convolution + ".weight"]
+        scale, shift, mean, variance = (
+            weights[f"{norm}.{p}"] for p in ("weight", "bias", "running_mean", "running_var")
+        )
+        scale = scale / np.sqrt(variance + _EPSILON)
+        folded = kernel * scale[:, None, None, None]
+        # torch keeps (out, in, h, w), where a depthwise `in` is 1; Keras (h, w, in, out), or (h, w, channel, 1) depthwise.
+        axes = (2, 3, 0, 1) if isinstance(layer, layers.DepthwiseConv2D) else (2, 3, 1, 0)
+        layer.set_weights([folded.transpose(axes), shift - mean * scale])
+    return y
+
+
+_ARCHITECTURES: Final[dict[str, tuple[Callable[[Any], keras.Model], Callable[[Path], Any]]]] = {
+    "efficientnet_lite0": (efficientnet_lite0, read_torch),
+    "mobilenet_v2": (mobilenet_v2, lambda path: path),
+}

@@ -1,0 +1,133 @@
+"""What a micro-batch does: featurize once, then one commit to features and, where there is any, one to rejects.
+
+A batch that is run again after a crash repeats no commit: Delta keeps (query id, batch id) of the last one in each table.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import pyspark.sql.functions as F  # noqa: N812 (the name everybody knows it by)
+from pyspark import StorageLevel
+
+from conf.settings import Storage
+from conf.tables import column_names
+from streaming.featurize import FEATURIZED
+
+if TYPE_CHECKING:
+    from pyspark import Accumulator
+    from pyspark.sql import DataFrame
+
+    from streaming.featurize import Featurizer
+    from streaming.tally import Tally
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """What one micro-batch did. Seconds are of wall time; those of the workers' stages are in `stages`, summed over workers."""
+
+    batch_id: int
+    features: int
+    rejects: dict[str, int]
+    bytes: int
+    decodes: int
+    featurize_s: float
+    commit_s: float
+    stages: dict[str, float] = field(default_factory=dict)
+
+
+class Sink:
+    """The function for `foreachBatch`."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        featurizer: "Featurizer",
+        tally: "Accumulator[Tally]",
+        find_query_id: Callable[[], str],
+        on_batch: Callable[[BatchReport], None],
+    ) -> None:
+        self._storage = storage
+        self._featurizer = featurizer
+        self._tally = tally
+        self._find_query_id = find_query_id
+        self._on_batch = on_batch
+
+    @cached_property
+    def _query_id(self) -> str:
+        """Read at the first batch: the checkpoint has it once the query runs."""
+        return self._find_query_id()
+
+    def __call__(self, keys: "DataFrame", batch_id: int) -> None:
+        before = dict(self._tally.value)
+        featurized = keys.mapInArrow(self._featurizer, FEATURIZED).persist(StorageLevel.MEMORY_AND_DISK)
+        try:
+            start = time.perf_counter()
+            # A job of its own for the work, so that it is done once whatever the number of tables, and its counts are
+            # known before anything is committed.
+            featurized.write.format("noop").mode("overwrite").save()
+            worked = time.perf_counter()
+            did = {name: number - before.get(name, 0) for name, number in self._tally.value.items()}
+            if did.get("features"):
+                self._append(
+                    features_rows(featurized, self._featurizer.recipe.model_id, batch_id), "features", batch_id
+                )
+            rejected = {
+                name.removeprefix("reject."): int(n) for name, n in did.items() if name.startswith("reject.") and n
+            }
+            if rejected:
+                self._append(rejects_rows(featurized, batch_id), "rejects", batch_id)
+            committed = time.perf_counter()
+        finally:
+            featurized.unpersist()
+        self._on_batch(
+            BatchReport(
+                batch_id,
+                features=int(did.get("features", 0)),
+                rejects=rejected,
+                bytes=int(did.get("bytes", 0)),
+                decodes=int(did.get("decodes", 0)),
+                featurize_s=worked - start,
+                commit_s=committed - worked,
+                stages={name: seconds for name, seconds in did.items() if name.endswith("_s")},
+            )
+        )
+
+    def _append(self, rows: "DataFrame", table: str, batch_id: int) -> None:
+        (
+            rows.write.format("delta")
+            .mode("append")
+            .option("txnAppId", self._query_id)
+            .option("txnVersion", str(batch_id))
+            .save(self._storage.table_uri(table))
+        )
+
+
+def features_rows(featurized: "DataFrame", model_id: str, batch_id: int) -> "DataFrame":
+    """Rows of the features table: what was featurized, with where it came from."""
+    return (
+        featurized.where(F.col("reason").isNull())
+        .withColumns(
+            {
+                "model_id": F.lit(model_id),
+                "batch_id": F.lit(batch_id).cast("bigint"),
+                "ingested_at": F.lit(datetime.now(UTC)),
+            }
+        )
+        .select(*column_names("features"))
+    )
+
+
+def rejects_rows(featurized: "DataFrame", batch_id: int) -> "DataFrame":
+    """Rows of the rejects table: what was refused, with why."""
+    return (
+        featurized.where(F.col("reason").isNotNull())
+        .withColumns({"batch_id": F.lit(batch_id).cast("bigint"), "rejected_at": F.lit(datetime.now(UTC))})
+        .select(*column_names("rejects"))
+    )

