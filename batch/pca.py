@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from batch.statistics import Rows, Statistics
 from conf.errors import DataError, SettingsError
 
-# Rounding leaves eigenvalues that are 0 at a few epsilons of the largest, whatever n is.
-_LEAST_RANK_EPSILONS = 16
+# An eigenvalue below d epsilons of the largest counts as 0, as in numpy.linalg.matrix_rank; where d is small, below 64:
+# ten thousand merges were seen to leave 7 at d = 3.
+_LEAST_RANK_EPSILONS = 64
 # Cumulative ratios carry rounding: 0.8 asked of five equal components means four of them, not five.
 _RATIO_TOLERANCE = 1e-12
 # Entries this close count as equal when the sign is settled, so that rounding cannot choose between mirror images.
@@ -23,7 +24,7 @@ class PCA:
     ----------
     k : int, optional
         Number of components. Where given, it decides.
-    variance : float, default 0.95
+    variance : float, optional, default 0.95
         Without k: keep the fewest components that explain this share of the variance, in (0, 1].
 
     Attributes
@@ -71,13 +72,14 @@ class PCA:
         rank = _rank(values, n)
         if rank == 0:
             raise DataError(f"all {n} feature vectors are the same: drop different images before a PCA")
-        self.scree_ = values / values.sum()
-        self.k_ = _choose(asked, self.scree_, rank, n)
+        scree = values / values.sum()
+        self.k_ = _choose(asked, scree, rank, n)
         self.n_samples_ = n
         self.mean_ = statistics.mean
         self.components_ = _signed(np.ascontiguousarray(vectors.T[: self.k_]))
         self.explained_variance_ = values[: self.k_]
-        self.explained_variance_ratio_ = self.scree_[: self.k_]
+        self.explained_variance_ratio_ = scree[: self.k_]
+        self.scree_ = scree
         left_out = values[self.k_ : min(n, d)]
         self.noise_variance_ = float(left_out.mean()) if left_out.size else 0.0
         return self
@@ -124,8 +126,8 @@ def _choose(asked: int | float, scree: NDArray[np.float64], rank: int, n: int) -
         return min(int(too_few.sum()) + 1, rank)
     if asked > rank:
         raise DataError(
-            f"{asked} components were asked of {n} feature vectors of length {len(scree)}, which span {rank} "
-            f"dimensions: ask for at most {rank}, or for a share of the variance"
+            f"{asked} components were asked of {n} feature vectors of length {len(scree)} and rank {rank}: "
+            f"ask for at most {rank}, or for a share of the variance"
         )
     return asked
 

@@ -17,7 +17,7 @@ bring_uv() {
         rm -rf "$home.new"
         "$python" -m venv "$home.new" >/dev/null ||
             fail "$python cannot make virtual environments. Install its venv package (Debian: python3.11-venv), or uv."
-        "$home.new/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
+        "$home.new/bin/python" -m pip install --quiet --retries 2 --disable-pip-version-check --require-hashes \
             --requirement requirements-bootstrap.lock ||
             fail "uv could not be fetched. Install it yourself, or run make again where there is a network."
         rm -rf "$home"
@@ -35,7 +35,7 @@ fi
 
 set -- pip sync --quiet --python .venv --require-hashes requirements.lock
 if ! "$uv" "$@" --offline 2>/dev/null; then
-    say "Fetching Python packages (some 700 MB, once a machine)"
+    say "Fetching Python packages (3 GB on disk, once a machine)"
     "$uv" "$@" || fail "The packages of requirements.lock could not be installed. Run make again where there is a network."
 fi
 "$uv" pip install --quiet --python .venv --offline --no-deps --no-build-isolation --editable . ||

@@ -12,9 +12,7 @@ from scripts.session import opened, override, spark_session, takes_settings
 @click.option("-k", type=int, help="Keep exactly this many components.")
 @click.option("--solver", type=click.Choice(["exact", "mllib"]), help="mllib: Spark's own, slower, the same result.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
-def command(
-    settings: Settings, variance: float | None, k: int | None, solver: str | None, as_json: bool
-) -> None:
+def command(settings: Settings, variance: float | None, k: int | None, solver: str | None, as_json: bool) -> None:
     """Refit PCA on all features and replace the reduced vectors, in one commit.
 
     \b
@@ -26,6 +24,7 @@ def command(
     from dataclasses import asdict
 
     from batch.refresh import run
+    from scripts.show import show_refresh
 
     if variance is not None and k is not None:
         raise click.UsageError("--variance and -k exclude each other: give one.")
@@ -37,27 +36,5 @@ def command(
         summary = run(spark, settings)
     if as_json:
         click.echo(json.dumps(asdict(summary), indent=2))
-        return
-    show(asdict(summary))
-
-
-def show(summary: dict[str, object]) -> None:
-    """Print a refresh's summary as a table."""
-    from rich.console import Console
-    from rich.table import Table
-
-    ratios = summary["explained_variance_ratio"]
-    assert isinstance(ratios, tuple | list)  # noqa: S101 (narrows for the type checker)
-    table = Table("", "", show_header=False, box=None)
-    rows = {
-        "PCA version": summary["pca_version"],
-        "fitted on": f"{summary['n']} vectors of {summary['d']}, features version {summary['features_version']}",
-        "model": summary["model_id"],
-        "components": f"{summary['k']}, explaining {sum(ratios):.1%} of the variance",
-        "the first three": ", ".join(f"{ratio:.1%}" for ratio in ratios[:3]),
-        "solver": summary["solver"],
-        "seconds": ", ".join(f"{stage} {s:.1f}" for stage, s in dict(summary["seconds"]).items()),  # type: ignore[call-overload]
-    }
-    for name, value in rows.items():
-        table.add_row(name, str(value))
-    Console().print(table)
+    else:
+        show_refresh(asdict(summary))

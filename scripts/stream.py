@@ -28,8 +28,7 @@ def command(settings: Settings, once: bool) -> None:
         begun = time.perf_counter()
 
         def on_batch(batch: BatchReport) -> None:
-            objects = batch.features + sum(batch.rejects.values())
-            shown.advance(objects)
+            shown.advance(batch.objects)
             if not once:
                 say(f"batch {batch.batch_id}: {batch.features} features, {sum(batch.rejects.values())} rejects")
 

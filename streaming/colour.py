@@ -29,9 +29,7 @@ def resizable(image: Image.Image) -> Image.Image:
         raise ValueError("the palette is missing")
     if image.has_transparency_data:
         return image.convert("RGBA").convert("RGBa")
-    if image.mode in ("L", "RGB"):
-        return image
-    return image.convert("L" if image.mode == "1" else "RGB")
+    return image if image.mode in ("L", "RGB") else image.convert("RGB")
 
 
 def on_white(image: Image.Image) -> NDArray[np.uint8]:

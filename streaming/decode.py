@@ -9,7 +9,6 @@ format class makes that check by itself (GIF, TIFF, WebP), Pillow's limit holds 
 """
 
 import io
-import re
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
-from PIL.Image import DecompressionBombError, Image, Resampling
+from PIL.Image import Image, Resampling
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
@@ -27,9 +26,11 @@ from PIL.WebPImagePlugin import WebPImageFile
 from conf.tables import Reason
 from streaming import signatures
 from streaming.colour import MODES, on_white, resizable
-from streaming.completeness import ends_early
 from streaming.orientation import orientation, upright
+from streaming.refusal import Refusal, from_decoder
 from streaming.silence import PillowSilence
+
+__all__ = ["Photograph", "Refusal", "decode"]
 
 # The JPEG class also takes MPO (several JPEG pictures in a file, as phones write for depth): the first picture is ours.
 _FORMATS: Final[dict[str, type[ImageFile]]] = {
@@ -53,21 +54,9 @@ _DRAFT_MARGIN: Final = 1.5
 # Box-average first, then filter the last factor of three: a third of the time for large pictures, no visible change.
 _REDUCING_GAP: Final = 3.0
 
-_NOT_DECODED: Final = re.compile(r"cannot handle|unsupported|unknown pixel mode|not yet supported", re.IGNORECASE)
 _NEW_SUBFILE_TYPE: Final = 254
+_THUMBNAIL: Final = 1
 _SILENCE: Final = PillowSilence()
-
-
-class Refusal(Exception):  # noqa: N818 (an answer, not a defect)
-    """One object cannot be featurized. The fault is the object's: it costs a row in `rejects`, never a batch."""
-
-    def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(reason, detail)
-        self.reason = reason
-        self.detail = detail
-
-    def __str__(self) -> str:
-        return f"{self.reason}: {self.detail}"
 
 
 class Photograph(NamedTuple):
@@ -111,7 +100,7 @@ def decode(data: bytes, side: int, max_pixels: int) -> Photograph:
         except (Refusal, MemoryError):
             raise
         except Exception as error:  # decoders raise nearly every type there is on bad bytes
-            raise _refusal(error, data, image_format) from error
+            raise from_decoder(error, data, image_format) from error
     small = image.resize((side, side), Resampling.BILINEAR, reducing_gap=_REDUCING_GAP)
     if turn >= 5:
         width, height = height, width
@@ -137,20 +126,8 @@ def _load(data: bytes, image_format: str, side: int, max_pixels: int) -> tuple[I
         raise Refusal(Reason.TOO_MANY_PIXELS, f"{width:,} x {height:,} pixels; the limit is {limit}")
     if image.mode not in MODES:
         raise Refusal(Reason.UNSUPPORTED, f"{image_format} with pixels of mode {image.mode}: save it as 8-bit RGB")
-    if isinstance(image, TiffImageFile) and image.tag_v2.get(_NEW_SUBFILE_TYPE, 0) & 1:
+    if isinstance(image, TiffImageFile) and image.tag_v2.get(_NEW_SUBFILE_TYPE) == _THUMBNAIL:
         raise Refusal(Reason.UNSUPPORTED, "camera raw file (TIFF whose first picture is a thumbnail)")
     image.draft(None, (int(side * _DRAFT_MARGIN),) * 2)
     image.load()
     return resizable(image), (width, height), orientation(image)
-
-
-def _refusal(error: Exception, data: bytes, image_format: str) -> Refusal:
-    """Give a decoder's exception its code, and a detail of one short printable line."""
-    text = "".join(letter if letter.isprintable() else " " for letter in f"{type(error).__name__}: {error}")
-    detail = f"{image_format} of {len(data):,} bytes, {' '.join(text.split())}"[:200]
-    if isinstance(error, DecompressionBombError):
-        return Refusal(Reason.TOO_MANY_PIXELS, detail)
-    if _NOT_DECODED.search(str(error)):
-        return Refusal(Reason.UNSUPPORTED, detail)
-    cut = "truncated" in str(error).lower() or ends_early(data, image_format)
-    return Refusal(Reason.TRUNCATED if cut else Reason.CORRUPT, detail)

@@ -103,7 +103,7 @@ def _run_freeze(arguments: list[str], failure: str, **environment: str) -> None:
         cause = " ".join(error.stderr.strip().splitlines()[-3:])
         raise SetupError(f"{failure}: {cause} Mend model.weights, or choose another model.architecture.") from None
     except subprocess.TimeoutExpired:
-        raise SetupError(f"{failure}: not done after {_PATIENCE_S} s. Try again on a machine that is less busy.") from None
+        raise SetupError(f"{failure}: not done after {_PATIENCE_S} s. Try again when the machine is idle.") from None
 
 
 def _read(kept: Path) -> bytes | None:

@@ -8,26 +8,26 @@ import io
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from conf.errors import FruitsError
 from streaming import network
-from streaming.network import SIDE, keras
 
 
-def flatbuffer(model: keras.Model) -> bytes:
-    """Convert to a LiteRT flatbuffer of one float32 image a run, from uint8 pixels."""
+def flatbuffer(model: Any) -> bytes:
+    """Convert a Keras model to a LiteRT flatbuffer that takes one image of uint8 pixels a run."""
     import tensorflow as tf
 
-    one = keras.InputSpec(shape=(1, SIDE, SIDE, 3), dtype="uint8")
+    one = tf.TensorSpec((1, *model.input_shape[1:]), tf.uint8)
     with tempfile.TemporaryDirectory() as folder:
-        model.export(folder, input_signature=[one], verbose=False)
+        model.export(folder, input_signature=[one], verbose=False)  # the converter cannot freeze Keras 3 in memory
         converted: bytes = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
     return converted
 
 
-def arrays(model: keras.Model) -> bytes:
+def arrays(model: Any) -> bytes:
     """Pack the weights, in the order of `model.get_weights()`, as .npz."""
     packed = io.BytesIO()
     np.savez(packed, *model.get_weights())
@@ -37,7 +37,7 @@ def arrays(model: keras.Model) -> bytes:
 def main(arguments: list[str]) -> None:
     """Write what an engine is built from; the last line on stderr says what went wrong."""
     if arguments == ["download"]:
-        network.download()
+        network.download_imagenet()
         return
     architecture, weights, engine, output = arguments
     try:

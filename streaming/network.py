@@ -15,14 +15,16 @@ from numpy.typing import NDArray
 from conf.errors import SetupError
 from streaming.weights import read_torch
 
+# Read once, by the imports that follow: the backend, no greetings, and no worker that takes the whole of a shared GPU.
 os.environ["KERAS_BACKEND"] = "tensorflow"
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # both are read once, when TensorFlow is imported
-import keras  # noqa: E402
-from keras import layers  # noqa: E402
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+import keras
+from keras import layers
 
 SIDE: Final = 224
 _EPSILON: Final = 1e-3
-# Kernel, stride of the first block, expansion, channels out, blocks: table 1 of the EfficientNet paper (arXiv:1905.11946).
+# Kernel, stride of the first block, expansion, channels out, blocks: table 1 of the EfficientNet paper, 1905.11946.
 _STAGES: Final = (
     (3, 1, 1, 16, 1),
     (3, 2, 6, 24, 2),
@@ -88,6 +90,11 @@ def mobilenet_v2(weights: Path | None) -> keras.Model:
     return keras.Model(inputs, body(layers.Rescaling(1 / 127.5, offset=-1)(inputs)), name="mobilenet_v2")
 
 
+def download_imagenet() -> None:
+    """Have Keras Applications download MobileNetV2's ImageNet weights, to `models` below the folder KERAS_HOME."""
+    keras.applications.MobileNetV2(input_shape=(SIDE, SIDE, 3), include_top=False, weights="imagenet")
+
+
 def load(architecture: str, weights: Path) -> keras.Model:
     """Build a network from its weights file; what is wrong with the file is one SetupError."""
     build, read = _ARCHITECTURES[architecture]
@@ -119,18 +126,15 @@ def _relu6(x: Any) -> Any:
 
 
 def _convolve(x: Any, layer: Any, weights: Weights | None, convolution: str, norm: str) -> Any:
-    """Apply a convolution and set it to w * s, b - m * s with s = g / sqrt(v + eps): the normalisation after it, folded."""
+    """Apply a convolution into which the normalisation after it is folded: w * s, b - m * s, where s = g / sqrt(v + e)."""
     y = layer(x)
     if weights is not None:
-        kernel = weights[convolution + ".weight"]
-        scale, shift, mean, variance = (
-            weights[f"{norm}.{p}"] for p in ("weight", "bias", "running_mean", "running_var")
-        )
-        scale = scale / np.sqrt(variance + _EPSILON)
-        folded = kernel * scale[:, None, None, None]
-        # torch keeps (out, in, h, w), where a depthwise `in` is 1; Keras (h, w, in, out), or (h, w, channel, 1) depthwise.
+        scale = weights[norm + ".weight"] / np.sqrt(weights[norm + ".running_var"] + _EPSILON)
+        kernel = weights[convolution + ".weight"] * scale[:, None, None, None]
+        bias = weights[norm + ".bias"] - weights[norm + ".running_mean"] * scale
+        # torch has (out, in, h, w), depthwise (channel, 1, h, w); Keras (h, w, in, out), depthwise (h, w, channel, 1).
         axes = (2, 3, 0, 1) if isinstance(layer, layers.DepthwiseConv2D) else (2, 3, 1, 0)
-        layer.set_weights([folded.transpose(axes), shift - mean * scale])
+        layer.set_weights([kernel.transpose(axes), bias])
     return y
 
 

@@ -41,6 +41,11 @@ class BatchReport:
     commit_s: float
     stages: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def objects(self) -> int:
+        """Object versions that it accounted for."""
+        return self.features + sum(self.rejects.values())
+
 
 class Sink:
     """The function for `foreachBatch`."""

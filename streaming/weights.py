@@ -1,13 +1,12 @@
 """Reads the default ImageNet weights, a torch file, into numpy without torch.
 
 The file is of torch's first format: four pickles (magic number, protocol, machine, state dict), a fifth with the order
-of the storages, then each storage as an int64 count and its raw elements. A pickle can run any code, so this one is read
-with a table of the three names it needs; a fourth name ends the reading.
+of the storages, then each storage as an int64 count and its raw elements. A pickle can run any code, so this one is
+read with a table of the few names that weights need; any other name ends the reading.
 """
 
 import importlib.util
 import io
-import math
 import pickle
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -58,13 +57,13 @@ class _Unpickler(pickle.Unpickler):
         try:
             return self._known[module, name]
         except KeyError:
-            raise _Refused(f"it calls for {module}.{name}, which no weights need") from None
+            raise _RefusedError(f"it calls for {module}.{name}, which no weights need") from None
 
     def persistent_load(self, pid: Any) -> Any:
         return pid
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """The file holds something other than weights."""
 
 
@@ -111,7 +110,7 @@ def read_torch(path: Path) -> dict[str, NDArray[Any]]:
 
 def _read(data: bytes) -> dict[str, NDArray[Any]]:
     stream = io.BytesIO(data)
-    if (magic := _Unpickler(stream).load()) != _MAGIC or (protocol := _Unpickler(stream).load()) != _PROTOCOL:
+    if (_Unpickler(stream).load(), _Unpickler(stream).load()) != (_MAGIC, _PROTOCOL):
         raise ValueError("it does not begin as a torch state dict does")
     _machine, tensors, order = (_Unpickler(stream).load() for _ in range(3))
     kinds = {tensor.storage[2]: tensor.storage[1] for tensor in tensors.values()}

@@ -5,13 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scripts.fruit_photos.bodies import Pose
 from scripts.fruit_photos.colours import linear, ramp, smoothstep
 from scripts.fruit_photos.light import Light
 from scripts.fruit_photos.strips import Strip, draw_strip
-from scripts.fruit_photos.textures import Floats, cells, noise, texel_of
-
-Rng = np.random.Generator
+from scripts.fruit_photos.textures import Floats, Rng, cells, noise, texel_of
+from scripts.fruit_photos.tracing import Pose
 
 
 @dataclass(frozen=True)
@@ -26,23 +24,26 @@ class Ground:
 
 _LEAF_COLOURS = (("#8a6a34", "#6a4a22", "#a8843e", "#7a3a1c"), ("#3f6b22", "#547d2b", "#2f5a26", "#7a8c3a"))
 _PAGE = Pose(0, 0, 1, np.eye(3, dtype=np.float32))
-_FLAT_LIGHT = Light(*np.float32([[0.4, 0.6, 0.7], [0.8, 0.8, 0.8], [0.4, 0.4, 0.4], [0, 0, 0]]), window=False)
+_LOW_CAMERA = 0.4
+"""Tilt from which a wall may show behind the ground."""
+_NOON, _WHITE = np.array([0.4, 0.6, 0.7], np.float32), np.ones(3, np.float32)
+_FLAT_LIGHT = Light(_NOON, key=_WHITE * 0.8, sky=_WHITE * 0.4, bounce=_WHITE * 0, window=False)
 
 Backdrop = Callable[[Ground, Rng], Floats]
 
 
 def draw_backdrop(height: int, width: int, tilt: float, rng: Rng) -> Floats:
     """Albedo of the ground, linear, of shape (H, W, 3), seen straight down (`tilt` 0) to obliquely (0.8)."""
-    down = np.linspace(0, 1, height, dtype=np.float32)[:, None]
-    across = np.linspace(-0.5, 0.5, width, dtype=np.float32)[None, :] * np.float32(width / height)
-    stretch = 1 / (1 - np.float32(tilt) * (1 - down))
+    down: Floats = np.linspace(0, 1, height, dtype=np.float32)[:, None]
+    across: Floats = np.linspace(-0.5, 0.5, width, dtype=np.float32)[None, :] * np.float32(width / height)
+    stretch: Floats = np.float32(1) / (1 - np.float32(tilt) * (1 - down))
     angle = rng.uniform(0, 2 * np.pi)
     x, y = across * stretch, (1 - down) * stretch
     cosine, sine = np.float32(np.cos(angle)), np.float32(np.sin(angle))
     ground = Ground(x * cosine + y * sine, y * cosine - x * sine, np.broadcast_to(1 - down, x.shape))
     colour = _pick(_GROUNDS, rng)(ground, rng)
-    if tilt > 0.4 and rng.random() < 0.6:
-        wall = _pick(_WALLS, rng)(Ground(across + 0 * down, 1 - down + 0 * across, ground.far), rng)
+    if tilt > _LOW_CAMERA and rng.random() < 0.6:
+        wall = _pick(_WALLS, rng)(Ground(across + 0 * down, ground.far, ground.far), rng)
         edge = rng.uniform(0.12, 0.36)
         colour += (wall - colour) * smoothstep(edge + 0.012, edge - 0.012, down)
     return np.moveaxis(colour, 0, -1)
@@ -88,7 +89,9 @@ def _cloth(ground: Ground, rng: Rng) -> Floats:
     pattern = [0 * stripe_x, stripe_x, 0.5 * (stripe_x + stripe_y)][int(rng.integers(3))]
     weave = np.sin(ground.x * 420) * np.sin(ground.y * 420)
     folds = noise(2.2).slope_x.ravel()[texel_of(ground.x, ground.y, 160, rng)] * np.float32(rng.uniform(0, 6))
-    return ramp(pattern, [base, other]) * np.clip(1 + 0.08 * weave + folds, 0.4, 1.4)
+    cloth = ramp(pattern, [base, other])
+    cloth *= np.clip(1 + 0.08 * weave + folds, 0.4, 1.4)
+    return cloth
 
 
 def _pebbles(palettes: Sequence[Sequence[str]], across: int, scale: tuple[float, float]) -> Backdrop:
@@ -98,7 +101,8 @@ def _pebbles(palettes: Sequence[Sequence[str]], across: int, scale: tuple[float,
         colours = [linear(colour) for colour in palettes[int(rng.integers(len(palettes)))]]
         relief = field.pit.slope_y.ravel()[texel] * 3 - field.pit.slope_x.ravel()[texel] * 2
         tone = ramp(field.shade.ravel()[texel], colours)
-        return tone * np.clip(0.85 + relief, 0.3, 1.5) * smoothstep(-0.05, 0.22, field.border.ravel()[texel])
+        tone *= np.clip(0.85 + relief, 0.3, 1.5) * smoothstep(-0.05, 0.22, field.border.ravel()[texel])
+        return tone
 
     return paint
 
@@ -119,9 +123,11 @@ def _leaves(ground: Ground, rng: Rng) -> Floats:
     greens = _LEAF_COLOURS[int(rng.integers(len(_LEAF_COLOURS)))]
     nowhere = np.full((height, width), -np.inf, np.float32)
     for _ in range(45):
-        x, y, turn, length = rng.uniform(-0.1, 1.1) * width, rng.uniform(-1.1, 0.1) * height, rng.uniform(0, 7), rng.uniform(0.25, 0.5)
-        tip = (x + length * height * np.cos(turn), y + length * height * np.sin(turn), 0.0)
-        leaf = Strip((x, y, 0.0), tip, length * height * rng.uniform(0.16, 0.24), str(rng.choice(greens)), True, rng.normal(0, 0.1))
+        base, turn = rng.uniform(-0.1, 1.1, 2) * (width, -height), rng.uniform(0, 7)
+        length = rng.uniform(0.25, 0.5) * height
+        tip = base + length * np.array([np.cos(turn), np.sin(turn)])
+        wide, green, bend = length * rng.uniform(0.16, 0.24), str(rng.choice(greens)), rng.normal(0, 0.1)
+        leaf = Strip((base[0], base[1], 0.0), (tip[0], tip[1], 0.0), wide, green, leaf=True, bend=bend)
         draw_strip(picture, leaf, _PAGE, _FLAT_LIGHT, nowhere)
     return np.moveaxis(picture, -1, 0)
 
@@ -140,5 +146,13 @@ _STUDIO = _paper([("#f4f4f2", "#ffffff"), ("#e6e6e4", "#fafafa"), ("#ffffff", "#
 _CARD = _paper([("#9ab4c8", "#c8d8e0"), ("#d8b8a0", "#ecd8c4"), ("#383c44", "#6a707a"), ("#a8b89a", "#d0dcc4")])
 _GRAVEL = _pebbles([("#6a645a", "#a89e8c", "#d0c8b8"), ("#4a4844", "#8a8680")], 48, (220, 450))
 
-_GROUNDS = [(0.24, _STUDIO), (0.14, _CARD), (0.22, _wood), (0.14, _cloth), (0.07, _GRAVEL), (0.06, _leaves), (0.13, _stone)]
+_GROUNDS = [
+    (0.32, _STUDIO),
+    (0.14, _CARD),
+    (0.22, _wood),
+    (0.14, _cloth),
+    (0.07, _GRAVEL),
+    (0.06, _leaves),
+    (0.13, _stone),
+]
 _WALLS = [(0.35, _CARD), (0.2, _STUDIO), (0.35, _garden), (0.1, _stone)]

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from scripts.fruit_photos.photos import FruitPhoto, encode
 from scripts.fruit_photos.kinds import KINDS
+from scripts.fruit_photos.photos import FruitPhoto, encode
 from scripts.fruit_photos.scene import draw_scene
 
 LABEL = "mixed"
@@ -25,7 +25,7 @@ def draw_bad_objects(seed: int) -> Iterator[FruitPhoto]:
     middle = len(png) // 2
     damaged[middle : middle + 64] = rng.bytes(64)
     yield FruitPhoto(LABEL, "empty.jpg", b"")
-    yield FruitPhoto(LABEL, "text.jpg", "Pommes : 3 kg, cueillies le matin.\n".encode() * 20)
+    yield FruitPhoto(LABEL, "text.jpg", b"Pommes : 3 kg, cueillies le matin.\n" * 20)
     yield FruitPhoto(LABEL, "truncated.jpg", jpeg[: int(len(jpeg) * rng.uniform(0.3, 0.8))])
     yield FruitPhoto(LABEL, "damaged.png", bytes(damaged))
     yield FruitPhoto(LABEL, "phone.heic", _heic_start() + rng.bytes(2000))

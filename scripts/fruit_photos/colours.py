@@ -28,13 +28,13 @@ def ramp(amount: Floats, colours: Sequence[Floats]) -> Floats:
 
 def smoothstep(low: float, high: float, value: Floats) -> Floats:
     """0 below `low`, 1 above `high`, and a smooth rise between (or fall, where high < low)."""
-    t = np.clip((value - np.float32(low)) / np.float32(high - low), 0, 1)
+    t: Floats = np.clip((value - np.float32(low)) / np.float32(high - low), 0, 1)
     return t * t * (3 - 2 * t)
 
 
 @cache
 def _tones(contrast: int) -> NDArray[np.uint8]:
-    """Camera curve from linear light (0 to 2, in _LEVELS steps) to sRGB bytes; highlights roll off instead of clipping."""
+    """Camera curve from linear light (0 to 2, in _LEVELS steps) to sRGB bytes; highlights roll off, not clip."""
     light = np.linspace(0, 2, _LEVELS)
     rolled = np.where(light < 0.7, light, 0.7 + 0.3 * (1 - np.exp(-(light - 0.7) / 0.3)))
     encoded = np.where(rolled <= 0.0031308, rolled * 12.92, 1.055 * rolled ** (1 / 2.4) - 0.055)
@@ -45,4 +45,5 @@ def _tones(contrast: int) -> NDArray[np.uint8]:
 def develop(light: Floats, contrast: int) -> NDArray[np.uint8]:
     """sRGB bytes of an array of linear light; `contrast` in percent."""
     entry = (light * np.float32(_LEVELS / 2)).astype(np.int32)
-    return _tones(contrast).take(entry, mode="clip")
+    developed: NDArray[np.uint8] = _tones(contrast).take(entry, mode="clip")
+    return developed

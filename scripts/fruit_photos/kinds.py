@@ -5,17 +5,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scripts.fruit_photos import shapes, skins
+from scripts.fruit_photos import flesh, shapes, skins
 from scripts.fruit_photos.bodies import Body
 from scripts.fruit_photos.growths import Growth, bare, sepals, stalk
 from scripts.fruit_photos.skins import Painter
+from scripts.fruit_photos.textures import Rng
 
 
 @dataclass(frozen=True)
 class Kind:
     """One kind of fruit, as drawn."""
 
-    body: Callable[[np.random.Generator], Body]
+    body: Callable[[Rng], Body]
     paints: tuple[Painter, ...]
     """One for each variety; the fruits of one photograph are of one variety."""
     growth: Growth = bare
@@ -62,18 +63,18 @@ KINDS: dict[str, Kind] = {
         ),
         bunch=True,
     ),
-    "kiwi": Kind(shapes.round_body(shapes.KIWI, halved=0.45), (skins.kiwi,), standing=0.25, heap=0.4),
+    "kiwi": Kind(shapes.round_body(shapes.KIWI, halved=0.45), (flesh.kiwi,), standing=0.25, heap=0.4),
     "lemon": Kind(
         shapes.round_body(shapes.LEMON, halved=0.22),
-        (skins.citrus(("#c99a10", "#edc421", "#f6dc4a"), ("#e6cf6a", "#f2e6a0"), "#a9ad2e", 0.9),),
+        (flesh.citrus(("#c99a10", "#edc421", "#f6dc4a"), ("#e6cf6a", "#f2e6a0"), "#a9ad2e", 0.9),),
         standing=0.15,
         heap=0.4,
     ),
     "lime": Kind(
         shapes.round_body(shapes.LIME, halved=0.22),
         (
-            skins.citrus(("#2c5a16", "#4c8420", "#7aa638"), ("#a8bf5a", "#d3dd98"), "#b9b544", 0.6),
-            skins.citrus(("#6a8a20", "#96a838", "#bcbc50"), ("#a8bf5a", "#d3dd98"), "#4c7420", 0.6),
+            flesh.citrus(("#2c5a16", "#4c8420", "#7aa638"), ("#a8bf5a", "#d3dd98"), "#b9b544", 0.6),
+            flesh.citrus(("#6a8a20", "#96a838", "#bcbc50"), ("#a8bf5a", "#d3dd98"), "#4c7420", 0.6),
         ),
         standing=0.2,
         heap=0.4,
@@ -81,8 +82,8 @@ KINDS: dict[str, Kind] = {
     "orange": Kind(
         shapes.round_body(shapes.ORANGE, halved=0.25, wobble=0.012),
         (
-            skins.citrus(("#c25a08", "#ec8414", "#f7a032"), ("#e8882a", "#f6b04e"), "#a8a028", 1.0),
-            skins.citrus(("#b84806", "#e06c10", "#f08c2c"), ("#b02c1c", "#e0683a"), "#c08020", 0.8),
+            flesh.citrus(("#c25a08", "#ec8414", "#f7a032"), ("#e8882a", "#f6b04e"), "#a8a028", 1.0),
+            flesh.citrus(("#b84806", "#e06c10", "#f08c2c"), ("#b02c1c", "#e0683a"), "#c08020", 0.8),
         ),
         stalk(0.93, (0.0, 0.05), 0.07, "#6a7a34", leaf=0.25),
     ),
@@ -91,7 +92,7 @@ KINDS: dict[str, Kind] = {
         (
             skins.pear(("#7f9a34", "#a9b84a", "#c9c662"), 0.4),
             skins.pear(("#a8913a", "#cdb64c", "#e0cf74"), 0.5),
-            skins.pear(("#7a5a26", "#a07a3a", "#b8965a"), 0.0),
+            skins.pear(("#86652a", "#aa8840", "#c4a45c"), 0.0),
         ),
         stalk(1.3, (0.3, 0.6), 0.05, "#5b4023", leaf=0.15),
         standing=0.6,
@@ -101,7 +102,7 @@ KINDS: dict[str, Kind] = {
         shapes.round_body(shapes.PLUM),
         (
             skins.bloomed(("#1c1030", "#3a1638", "#6a1c34"), "#7c84b0", 0.1, crease=True),
-            skins.bloomed(("#4a0c1c", "#7c1a28", "#a83c30"), "#b08a9c", 0.15, crease=True),
+            skins.bloomed(("#3c0c20", "#64182c", "#8c3038"), "#a08aa0", 0.15, crease=True),
         ),
         stalk(0.95, (0.1, 0.4), 0.035, "#5b4a23", leaf=0.15),
         heap=0.45,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scripts.fruit_photos.colours import smoothstep
-from scripts.fruit_photos.textures import Floats
+from scripts.fruit_photos.textures import Floats, Rng
 
 
 @dataclass(frozen=True)
@@ -15,24 +15,28 @@ class Light:
     towards: Floats
     """Unit vector from the fruit to the lamp, in the view frame."""
     key: Floats
+    """The lamp's own light."""
     sky: Floats
+    """Light from all round above."""
     bounce: Floats
+    """Light that the ground throws back from below."""
     window: bool
     """Highlights are a window's rectangle instead of a lamp's round spot."""
 
 
-def draw_light(rng: np.random.Generator) -> Light:
-    """Daylight to lamp light, from any side but behind, hard or soft."""
-    across, elevation = rng.uniform(-2.6, 0.0) + rng.choice([0.0, 0.5]), rng.uniform(0.5, 1.15)
-    towards = np.array([np.cos(across) * np.cos(elevation), 0.75 * abs(np.sin(across)) * np.cos(elevation) + 0.35, np.sin(elevation)])
+def draw_light(ground: Floats, rng: Rng) -> Light:
+    """Daylight to lamp light, from any side but behind, hard or soft, over a ground of mean colour `ground`."""
+    side, elevation = rng.uniform(0, 2.6), rng.uniform(0.5, 1.15)
+    level = np.cos(elevation)
+    towards = np.array([np.cos(side) * level, 0.75 * np.sin(side) * level + 0.35, np.sin(elevation)])
     warmth = rng.normal(0, 1)
     tint = np.array([1 + 0.07 * warmth, 1 + 0.012 * warmth, 1 - 0.10 * warmth])
     softness = rng.uniform(0.22, 0.62)
     exposure = rng.uniform(0.88, 1.2)
     key = exposure * (1.35 - softness) * np.clip(tint, 0.6, 1.4)
     sky = exposure * softness * np.clip(2 - tint, 0.75, 1.25) ** 0.6 * np.clip(tint, 0.7, 1.3) ** 0.7
-    towards /= np.linalg.norm(towards)
-    return Light(*(band.astype(np.float32) for band in (towards, key, sky, sky * 0.5)), window=bool(rng.random() < 0.45))
+    towards, key, sky = (np.asarray(band, np.float32) for band in (towards / np.linalg.norm(towards), key, sky))
+    return Light(towards, key, sky, bounce=ground * sky, window=bool(rng.random() < 0.45))
 
 
 @dataclass(frozen=True)
@@ -65,14 +69,16 @@ def shade(skin: Skin, normal: Floats, light: Light) -> Floats:
     diffuse = light.key[:, None] * facing + ambient * shut
     glint = np.float32(skin.gloss) * _highlight(x, y, z, light, skin.polish)
     veil = rim * np.float32(0.35 * skin.gloss) * shut
-    out: Floats = skin.albedo * (diffuse * (1 + np.float32(skin.fuzz) * rim)) + light.key[:, None] * glint + ambient * veil
-    return out
+    matt = skin.albedo * diffuse * (1 + np.float32(skin.fuzz) * rim)
+    seen: Floats = matt + light.key[:, None] * glint + ambient * veil
+    return seen
 
 
 def _bumped(normal: Floats, bump: Floats) -> Floats:
     bent = normal.copy()
     bent[:2] -= bump
-    return bent / np.sqrt((bent * bent).sum(0))
+    bent /= np.sqrt((bent * bent).sum(0))
+    return bent
 
 
 def _highlight(x: Floats, y: Floats, z: Floats, light: Light, polish: float) -> Floats:
@@ -82,8 +88,10 @@ def _highlight(x: Floats, y: Floats, z: Floats, light: Light, polish: float) -> 
     front = np.clip(z * 4, 0, 1)
     size = 0.5 - 0.34 * polish
     if light.window:
-        edge = np.float32(2.6 - 2.3 * polish) * np.float32(size)
+        edge = (2.6 - 2.3 * polish) * size
         pane = np.minimum(size * 0.8 - np.abs(away_x), size - np.abs(away_y + 0.3 * away_x))
-        return front * smoothstep(-edge, edge, pane) * np.float32(0.25 + 0.55 * polish)
+        shine: Floats = front * smoothstep(-edge, edge, pane) * np.float32(0.25 + 0.55 * polish)
+        return shine
     spread = (away_x * away_x + away_y * away_y) / np.float32(size * size)
-    return front * np.exp(-spread * np.float32(1.2)) * np.float32(0.3 + 0.6 * polish)
+    spot: Floats = front * np.exp(-spread * np.float32(1.2)) * np.float32(0.3 + 0.6 * polish)
+    return spot

@@ -10,7 +10,7 @@ from PIL import ExifTags, Image, ImageFilter
 
 from scripts.fruit_photos.kinds import KINDS as _KINDS
 from scripts.fruit_photos.scene import draw_scene
-from scripts.fruit_photos.textures import SIDE, noise
+from scripts.fruit_photos.textures import SIDE, Rng, noise
 
 KINDS = tuple(_KINDS)
 """Labels of the kinds of fruit that are drawn."""
@@ -20,7 +20,12 @@ _SMALL_SHARES = (0.3, 0.15, 0.2, 0.2, 0.15)
 _LARGE = ((1280, 960), (2048, 1536), (3264, 2448), (4032, 3024))
 _DRAWN_SIDE, _DRAWN_SIDE_LARGE = 320, 640
 _SHAPES = ((1.0, 1.0), (1.0, 0.75), (0.75, 1.0), (1.0, 2 / 3))
-_NAMES = ("{label}_{index:06d}{end}", "IMG_{index:06d}{upper}", "photo {index:06d} ({label}){end}", "récolte {index:06d}{end}")
+_NAMES = (
+    "{label}_{index:06d}{end}",
+    "IMG_{index:06d}{upper}",
+    "photo {index:06d} ({label}){end}",
+    "récolte {index:06d}{end}",
+)
 
 _TURN_FOR_STORING = {
     3: Image.Transpose.ROTATE_180,
@@ -87,7 +92,7 @@ def _draw_photo(index: int, seed: int, large_share: float) -> FruitPhoto:
     return FruitPhoto(label, pattern.format(label=label, index=index, end=end, upper=end.upper()), data)
 
 
-def _size(large: bool, rng: np.random.Generator) -> tuple[int, int]:
+def _size(large: bool, rng: Rng) -> tuple[int, int]:
     if large:
         longer, shorter = _LARGE[int(rng.integers(len(_LARGE)))]
         return (longer, shorter) if rng.random() < 0.5 else (shorter, longer)
@@ -96,16 +101,17 @@ def _size(large: bool, rng: np.random.Generator) -> tuple[int, int]:
     return round(side * across), round(side * down)
 
 
-def _grainy(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Sensor noise, in bytes of sRGB, at the size of the file: a picture drawn small must not look smooth when large."""
+def _grainy(pixels: NDArray[np.uint8], rng: Rng) -> NDArray[np.uint8]:
+    """Sensor noise, added at the size of the file: what was drawn small must not look smooth when large."""
     height, width, _ = pixels.shape
     rows, columns = ((np.arange(size) + rng.integers(SIDE)) % SIDE for size in (height, width))
     tile = (noise(0.3).height * np.float32(rng.gamma(2.0, 0.9))).astype(np.int16)
-    return np.clip(pixels + tile[np.ix_(rows, columns)][..., None], 0, 255).astype(np.uint8)
+    grainy: NDArray[np.uint8] = np.clip(pixels + tile[np.ix_(rows, columns)][..., None], 0, 255).astype(np.uint8)
+    return grainy
 
 
 def encode(upright: Image.Image, kind: str, quality: int, orientation: int | None = None) -> bytes:
-    """File of a picture in format `kind`, stored turned with an EXIF `orientation` that sets it upright (None: no tag)."""
+    """File of a picture in format `kind`, stored turned, with the EXIF `orientation` that sets it upright again."""
     stored = upright.transpose(_TURN_FOR_STORING[orientation]) if orientation in _TURN_FOR_STORING else upright
     exif = Image.Exif()
     if orientation is not None:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scripts.fruit_photos.bodies import Pose
 from scripts.fruit_photos.colours import linear
 from scripts.fruit_photos.light import Light
 from scripts.fruit_photos.textures import Floats
+from scripts.fruit_photos.tracing import Pose
 
 Point = tuple[float, float, float]
 
@@ -31,8 +31,8 @@ class Strip:
 
 def draw_strip(picture: Floats, strip: Strip, pose: Pose, light: Light, depth: Floats) -> None:
     """Draw onto `picture`, shape (H, W, 3) of linear light, in place, where no `depth` (H, W) of the fruit hides it."""
-    (*base, base_depth), (*tip, tip_depth) = pose.project(strip.base), pose.project(strip.tip)
-    base, tip = np.array(base), np.array(tip)
+    ends = np.array([pose.project(strip.base), pose.project(strip.tip)])
+    (base, tip), (base_depth, tip_depth) = ends[:, :2], ends[:, 2]
     length = max(float(np.hypot(*(tip - base))), 1.0)
     half = strip.width * pose.radius
     margin = half + abs(strip.bend) * length + 2
@@ -53,7 +53,7 @@ def draw_strip(picture: Floats, strip: Strip, pose: Pose, light: Light, depth: F
     else:
         reach = half * (0.7 + 0.5 * s_in**3)
         side = np.clip(t / np.maximum(reach, 0.1), -1, 1)
-        tone = 0.55 + 0.45 * (side * (-light.towards[0] * along_y + -light.towards[1] * along_x)) + 0.15 * s_in
+        tone = 0.55 + 0.45 * side * -(light.towards[0] * along_y + light.towards[1] * along_x) + 0.15 * s_in
     lift = np.float32(_LEAF_LIFT if strip.leaf else 0)
     shown = base_depth + np.float32(tip_depth - base_depth) * s_in + lift > depth[top:bottom, left:right]
     beyond = np.maximum(np.abs(s - 0.5) - 0.5, 0) * length
@@ -65,6 +65,7 @@ def draw_strip(picture: Floats, strip: Strip, pose: Pose, light: Light, depth: F
 def _leaf_tone(s: Floats, t: Floats, towards: Floats, facing: float) -> Floats:
     """Brightness over a leaf folded along its midrib, with side veins."""
     fold = np.float32(0.85) + np.float32(0.22 * facing) * np.clip(t * 6, -1, 1) * towards[1]
-    veins = np.maximum(np.sin((s * 26 - np.abs(t) * 6)), 0.8) - 0.8
+    veins = np.maximum(np.sin(s * 26 - np.abs(t) * 6), 0.8) - 0.8
     midrib = np.exp(-((t / np.float32(0.07)) ** 2))
-    return fold * (1 + 0.5 * veins + 0.35 * midrib) * (0.8 + 0.35 * s)
+    tone: Floats = fold * (1 + 0.5 * veins + 0.35 * midrib) * (0.8 + 0.35 * s)
+    return tone

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Rng = np.random.Generator
 
 SIDE = 512
 """Side of every texture in texels; a power of two, so that wrapping round is a bit mask."""
@@ -70,7 +71,7 @@ def cells(across: int) -> Cells:
     return Cells(_relief(nearest), second - nearest, shade)
 
 
-def texel_of(x: Floats, y: Floats, scale: float, rng: np.random.Generator) -> NDArray[np.int32]:
+def texel_of(x: Floats, y: Floats, scale: float, rng: Rng) -> NDArray[np.int32]:
     """Flat texture indices of points, `scale` texels to a unit, shifted at random and wrapped round."""
     shift_x, shift_y = rng.integers(0, SIDE, 2)
     column = (x * np.float32(scale) + np.float32(shift_x + 64 * SIDE)).astype(np.int32) & (SIDE - 1)

@@ -37,12 +37,12 @@ with serve(Path(sys.argv[1])) as server:
 """
 
 
-def boto(server: ServerInfo, secret_key: str | None = None) -> "S3Client":
+def boto(server: ServerInfo, key: str | None = None) -> "S3Client":
     return boto3.client(
         "s3",
         endpoint_url=server.endpoint,
         aws_access_key_id=server.access_key,
-        aws_secret_access_key=secret_key or server.secret_key,
+        aws_secret_access_key=key or server.secret_key,
         region_name="eu-west-3",
         config=Config(s3={"addressing_style": "path"}),
     )
@@ -145,7 +145,7 @@ def test_a_file_in_parts_arrives_whole(server: ServerInfo) -> None:
 
 def test_only_the_owner_gets_in(server: ServerInfo) -> None:
     with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
-        boto(server, secret_key="guess").list_buckets()
+        boto(server, "guess").list_buckets()
     assert server.secret_key not in repr(server)
     holders = [path for path in server.root.iterdir() if path.is_file() and server.secret_key in path.read_text()]
     assert {path.name for path in holders} == {"credentials.json", "s3proxy.properties"}

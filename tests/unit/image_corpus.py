@@ -60,6 +60,25 @@ def png(width: int, height: int, depth: int, colour: int, rows: Iterable[bytes],
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(before) + pixels + chunk(b"IEND", b"")
 
 
+def tiff_directory_first(grey: Pixels) -> bytes:
+    """A compressed TIFF made by hand (PackBits, literal runs only) whose directory comes before its pixels."""
+    height, width = grey.shape
+    strip = b"".join(bytes([width - 1]) + row.tobytes() for row in grey)
+    # Width, height, bits, compression, photometric, strip offset, rows a strip, strip length; in order of their tags.
+    values = {
+        256: width,
+        257: height,
+        258: 8,
+        259: 32773,
+        262: 1,
+        273: 8 + 2 + 8 * 12 + 4,
+        278: height,
+        279: len(strip),
+    }
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in values.items())
+    return b"II*\0" + struct.pack("<IH", 8, len(values)) + entries + bytes(4) + strip
+
+
 def jpeg_with_header(jpeg: bytes, *, bits: int = 8, height: int, width: int) -> bytes:
     """Rewrite what the frame header of a baseline JPEG says, and leave the pixels as they were."""
     at = jpeg.index(b"\xff\xc0")
@@ -102,5 +121,6 @@ def small_files() -> dict[str, bytes]:
         "AVIF": file_of(textured, "AVIF", speed=10),
         "BMP": file_of(textured, "BMP"),
         "TIFF": file_of(textured, "TIFF"),
+        "TIFF directory first": tiff_directory_first(textured[..., 0]),
         "TIFF deflate": file_of(textured, "TIFF", compression="tiff_adobe_deflate"),
     }

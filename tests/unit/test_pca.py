@@ -71,8 +71,20 @@ def test_full_variance_stops_at_the_rank() -> None:
     assert pca.k_ == 3
     assert (pca.scree_ >= 0).all()
     np.testing.assert_allclose(pca.inverse_transform(pca.transform(rows)), rows, atol=1e-4)
-    with pytest.raises(DataError, match=r"4 components .* 200 feature vectors of length 8, which span 3 .* at most 3"):
+    with pytest.raises(
+        DataError, match=r"4 components .* 200 feature vectors of length 8 and rank 3: ask for at most 3"
+    ):
         fitted(rows, k=4)
+
+
+@pytest.mark.parametrize("seed", [1, 10])
+def test_rank_is_seen_through_the_rounding_of_many_merges(seed: int) -> None:
+    merged = Statistics.empty(3)
+    for row in np.random.default_rng(seed).standard_normal((10_000, 1)) * [1.0, 3.0, 7.0]:
+        merged += Statistics(1, row, np.zeros((3, 3)))
+    assert PCA(variance=1.0).fit(merged).k_ == 1
+    with pytest.raises(DataError, match="of length 3 and rank 1"):
+        PCA(k=2).fit(merged)
 
 
 def test_duplicated_rows_change_no_component() -> None:
@@ -83,7 +95,7 @@ def test_duplicated_rows_change_no_component() -> None:
 
 
 def test_more_components_than_rows_can_span_are_refused() -> None:
-    with pytest.raises(DataError, match="5 feature vectors of length 9, which span 4 dimensions: ask for at most 4"):
+    with pytest.raises(DataError, match="5 feature vectors of length 9 and rank 4: ask for at most 4"):
         fitted(planted(5, 9), k=5)
 
 

@@ -1,0 +1,92 @@
+"""Where every object is: waiting, featurized or refused. From storage alone, whether a stream runs or not."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import duckdb
+
+from conf.delta import open_table
+from conf.s3 import check_bucket, object_store
+from conf.settings import Storage
+from streaming.discovery import Seen, list_landing
+from streaming.manifests import Manifests
+
+
+@dataclass(frozen=True)
+class Accounting:
+    """Object versions by where they are."""
+
+    landed: int
+    """Photographs in the landing zone now."""
+    waiting: int
+    """Of these, those that no manifest lists yet."""
+    discovered: int
+    """Object versions that manifests list."""
+    features: int
+    under_way: int
+    """Listed by a manifest, and in no table yet."""
+    rejects: dict[str, int] = field(default_factory=dict)
+    model_id: str | None = None
+    last_ingested: datetime | None = None
+    reduced: int = 0
+    pca_version: int | None = None
+    features_since_pca: int | None = None
+    """Rows of features that the published PCA has not seen."""
+
+
+def account(storage: Storage) -> Accounting:
+    """Count. Costs a listing of the landing zone, and reads of the manifests and of a few short columns.
+
+    Raises
+    ------
+    StorageError
+        Where the bucket is not there or does not answer.
+    """
+    check_bucket(storage)
+    manifests = Manifests(object_store(storage), storage.state_key("manifests"))
+    discovered = [version for number in manifests.numbers() for version in manifests.read(number)]
+    seen = Seen(discovered)
+    landed = list(list_landing(storage))
+    features, rejects = _features(storage), _rejects(storage)
+    return Accounting(
+        landed=len(landed),
+        waiting=sum(version not in seen for version in landed),
+        discovered=len(discovered),
+        under_way=len(discovered) - features["features"] - sum(rejects.values()),
+        rejects=rejects,
+        **features,
+        **_reduced(storage),
+    )
+
+
+def _features(storage: Storage) -> dict[str, Any]:
+    rows = _ask(storage, "features", "SELECT count(*), max(ingested_at), any_value(model_id) FROM features")
+    count, last, model_id = rows[0] if rows else (0, None, None)
+    return {"features": count, "last_ingested": last, "model_id": model_id}
+
+
+def _rejects(storage: Storage) -> dict[str, int]:
+    return dict(_ask(storage, "rejects", "SELECT reason, count(*) FROM rejects GROUP BY reason ORDER BY reason"))
+
+
+def _reduced(storage: Storage) -> dict[str, Any]:
+    published = _ask(storage, "reduced", "SELECT count(*), max(pca_version) FROM reduced")
+    if not published or not published[0][0]:
+        return {}
+    count, version = published[0]
+    seen = _ask(storage, "pca_models", f"SELECT features_version FROM pca_models WHERE pca_version = {int(version)}")  # noqa: S608
+    features = open_table(storage, "features", version=seen[0][0])
+    fitted = features.count() if features else 0
+    now = open_table(storage, "features")
+    return {"reduced": count, "pca_version": version, "features_since_pca": (now.count() if now else 0) - fitted}
+
+
+def _ask(storage: Storage, table: str, sql: str) -> list[tuple[Any, ...]]:
+    opened = open_table(storage, table)
+    if opened is None:
+        return []
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.register(table, opened.to_pyarrow_dataset())
+        return connection.execute(sql).fetchall()

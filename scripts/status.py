@@ -1,0 +1,32 @@
+"""`fruits status`: what waits, what is in, what was refused, how fresh the reduced vectors are."""
+
+import click
+
+from conf.settings import Settings
+from scripts.session import opened, takes_settings
+
+
+@click.command(name="status")
+@takes_settings
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def command(settings: Settings, as_json: bool) -> None:
+    """Account for every object: waiting, featurized, refused; and say how fresh the reduced vectors are.
+
+    Reads storage alone: it needs no Spark, and works whether a stream runs or not.
+
+    \b
+    fruits status
+    fruits status --json
+    """
+    import json
+    from dataclasses import asdict
+
+    from scripts.accounting import account
+    from scripts.show import show_accounting
+
+    with opened(settings) as settings:
+        accounting = account(settings.storage)
+    if as_json:
+        click.echo(json.dumps(asdict(accounting), indent=2, default=str))
+    else:
+        show_accounting(asdict(accounting))
