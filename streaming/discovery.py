@@ -96,7 +96,7 @@ def list_landing(storage: Storage, client: "S3Client | None" = None) -> Iterator
 
 def is_photograph(path: str) -> bool:
     """Whether a path below the landing zone is meant as one: no folder marker, nothing hidden by `_` or `.`."""
-    return not path.endswith("/") and not any(part.startswith(("_", ".")) for part in path.split("/"))
+    return path[-1:] not in ("", "/") and not any(part.startswith(("_", ".")) for part in path.split("/"))
 
 
 def _digest(version: Landed) -> bytes:
