@@ -13,7 +13,7 @@ MODES: Final = _DEEP | {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr
 
 
 def resizable(image: Image.Image) -> Image.Image:
-    """Bring a loaded image of one of `MODES` to L, RGB or RGBa, where averaging neighbours is averaging light.
+    """Bring a loaded image of one of `MODES` to L, RGB or RGBa, whose neighbouring pixels may be averaged.
 
     Palette indices and 1-bit dots cannot be averaged, and colour under a transparent pixel must not weigh in: RGBa
     holds colour already multiplied by alpha.

@@ -20,6 +20,7 @@ from platformdirs import user_cache_path
 from conf.errors import SetupError
 
 CACHE: Final = user_cache_path("fruits") / "models"
+REFUSED: Final = 3  # exit status of streaming.freeze where its last line is for the user
 _log = logging.getLogger(__name__)
 _PATIENCE_S: Final = 600
 _DIGEST: Final = hashlib.sha256().digest_size
@@ -62,17 +63,24 @@ def download_imagenet(cache: Path = CACHE) -> Path:
     Raises
     ------
     SetupError
-        If there is no way to the internet, as in a private subnet.
+        If there is no way to the internet, as in a private subnet, or `cache` cannot be written.
     """
     kept = cache / "mobilenet_v2-imagenet.h5"
-    if not kept.is_file():
-        _log.info("Downloading the ImageNet weights of mobilenet_v2, 9 MB, to %s", kept)
+    if kept.is_file():
+        return kept
+    _log.info("Downloading the ImageNet weights of mobilenet_v2, 9 MB, to %s", kept)
+    failure = (
+        "The ImageNet weights of mobilenet_v2 cannot be downloaded. Set model.weights to the path of a copy, "
+        "or keep to efficientnet_lite0, whose weights come with the package. The cause"
+    )
+    try:
         cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as home:
-            _run_freeze(["download"], "The ImageNet weights of mobilenet_v2 cannot be downloaded", KERAS_HOME=home)
+        with tempfile.TemporaryDirectory(dir=cache) as home:  # Keras would take half a file for a whole one next time
+            _run_freeze(["download"], failure, KERAS_HOME=home)
             (file,) = Path(home).glob("models/*.h5")
-            file.replace(kept)
-    return kept
+            return file.replace(kept)
+    except OSError as error:
+        raise SetupError(f"{failure}: {error}") from None
 
 
 def _fingerprint(weights: Path) -> str:
@@ -94,14 +102,15 @@ def _convert(architecture: str, weights: Path, engine: str) -> bytes:
 
 
 def _run_freeze(arguments: list[str], failure: str, **environment: str) -> None:
-    """Run `streaming.freeze`, with this process's import path; the end of its stderr becomes the error's cause."""
+    """Run `streaming.freeze` with this process's import path; the last line of its stderr is the cause of a failure."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **environment}
     command = [sys.executable, "-m", "streaming.freeze", *arguments]
     try:
         subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=_PATIENCE_S)
     except subprocess.CalledProcessError as error:
-        cause = " ".join(error.stderr.strip().splitlines()[-3:])
-        raise SetupError(f"{failure}: {cause} Mend model.weights, or choose another model.architecture.") from None
+        _log.debug("%s", error.stderr)
+        last = (error.stderr.strip().splitlines() or [f"exit status {error.returncode}"])[-1]
+        raise SetupError(last if error.returncode == REFUSED else f"{failure}: {last}") from None
     except subprocess.TimeoutExpired:
         raise SetupError(f"{failure}: not done after {_PATIENCE_S} s. Try again when the machine is idle.") from None
 
@@ -110,7 +119,7 @@ def _read(kept: Path) -> bytes | None:
     """Take a payload whose digest, written before it, still matches."""
     try:
         data = kept.read_bytes()
-    except FileNotFoundError:
+    except OSError:
         return None
     digest, payload = data[:_DIGEST], data[_DIGEST:]
     if hashlib.sha256(payload).digest() == digest:
@@ -123,8 +132,9 @@ def _write(kept: Path, payload: bytes) -> None:
     """Keep a payload behind its digest; a reader sees all of it or nothing."""
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=kept.parent, delete=False) as file:
-            file.write(hashlib.sha256(payload).digest() + payload)
-        Path(file.name).replace(kept)
+        with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
+            part = Path(folder) / kept.name
+            part.write_bytes(hashlib.sha256(payload).digest() + payload)
+            part.replace(kept)
     except OSError as error:
         _log.warning("%s cannot be kept, so the next start prepares it again: %s", kept, error)

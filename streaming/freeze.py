@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from conf.errors import FruitsError
+from conf.errors import SetupError
 from streaming import network
+from streaming.flatbuffer import REFUSED
 
 
 def flatbuffer(model: Any) -> bytes:
@@ -35,15 +36,16 @@ def arrays(model: Any) -> bytes:
 
 
 def main(arguments: list[str]) -> None:
-    """Write what an engine is built from; the last line on stderr says what went wrong."""
+    """Write what an engine is built from; where the weights are refused, say so on the last line and exit REFUSED."""
     if arguments == ["download"]:
         network.download_imagenet()
         return
     architecture, weights, engine, output = arguments
     try:
         model = network.load(architecture, Path(weights))
-    except FruitsError as error:
-        sys.exit(str(error))
+    except SetupError as error:
+        sys.stderr.write(f"\n{error}\n")
+        sys.exit(REFUSED)
     Path(output).write_bytes(flatbuffer(model) if engine == "litert" else arrays(model))
 
 

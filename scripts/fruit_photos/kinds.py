@@ -63,15 +63,15 @@ KINDS: dict[str, Kind] = {
         ),
         bunch=True,
     ),
-    "kiwi": Kind(shapes.round_body(shapes.KIWI, halved=0.45), (flesh.kiwi,), standing=0.25, heap=0.4),
+    "kiwi": Kind(shapes.round_body(shapes.KIWI, halved=0.4), (flesh.kiwi,), standing=0.25, heap=0.4),
     "lemon": Kind(
-        shapes.round_body(shapes.LEMON, halved=0.22),
+        shapes.round_body(shapes.LEMON, halved=0.08),
         (flesh.citrus(("#c99a10", "#edc421", "#f6dc4a"), ("#e6cf6a", "#f2e6a0"), "#a9ad2e", 0.9),),
         standing=0.15,
         heap=0.4,
     ),
     "lime": Kind(
-        shapes.round_body(shapes.LIME, halved=0.22),
+        shapes.round_body(shapes.LIME, halved=0.08),
         (
             flesh.citrus(("#2c5a16", "#4c8420", "#7aa638"), ("#a8bf5a", "#d3dd98"), "#b9b544", 0.6),
             flesh.citrus(("#6a8a20", "#96a838", "#bcbc50"), ("#a8bf5a", "#d3dd98"), "#4c7420", 0.6),
@@ -80,7 +80,7 @@ KINDS: dict[str, Kind] = {
         heap=0.4,
     ),
     "orange": Kind(
-        shapes.round_body(shapes.ORANGE, halved=0.25, wobble=0.012),
+        shapes.round_body(shapes.ORANGE, halved=0.12, wobble=0.012),
         (
             flesh.citrus(("#c25a08", "#ec8414", "#f7a032"), ("#e8882a", "#f6b04e"), "#a8a028", 1.0),
             flesh.citrus(("#b84806", "#e06c10", "#f08c2c"), ("#b02c1c", "#e0683a"), "#c08020", 0.8),

@@ -55,7 +55,7 @@ def draw_photos(count: int, seed: int, *, start: int = 0, large_share: float = 0
     Parameters
     ----------
     large_share:
-        Share of photographs of 1.2 to 12 megapixels, which take 10 to 40 times as long; the others measure 100 to
+        Share of photographs of 1.2 to 12 megapixels, which take some 15 times as long; the others measure 100 to
         480 pixels along the longer side.
 
     Raises
@@ -84,9 +84,10 @@ def _draw_photo(index: int, seed: int, large_share: float) -> FruitPhoto:
         picture = picture.resize((width, height), Image.Resampling.BICUBIC)
     pixels = _grainy(np.asarray(picture), rng)
     kind = str(rng.choice(["jpeg", "png", "webp"], p=[0.9, 0.05, 0.05])) if not large else "jpeg"
-    mode = "L" if rng.random() < 0.04 else "RGB"
+    quality = int(rng.integers(86, 97) if large else rng.integers(62, 96))
+    mode = "L" if rng.random() < 0.03 else "RGB"
     orientation = int(rng.choice([1, 3, 6, 8], p=[0.25, 0.15, 0.45, 0.15])) if rng.random() < 0.3 else None
-    data = encode(Image.fromarray(pixels).convert(mode), kind, int(rng.integers(62, 96)), orientation)
+    data = encode(Image.fromarray(pixels).convert(mode), kind, quality, orientation)
     end = {"jpeg": str(rng.choice([".jpg", ".jpeg"], p=[0.85, 0.15]))}.get(kind, f".{kind}")
     pattern = str(rng.choice(_NAMES, p=[0.6, 0.25, 0.1, 0.05]))
     return FruitPhoto(label, pattern.format(label=label, index=index, end=end, upper=end.upper()), data)

@@ -21,7 +21,7 @@ def apple(ground: Sequence[str], blush: Sequence[str], cover: tuple[float, float
         side = towards_sun(surface, rng)
         reach = np.float32(rng.uniform(*cover))
         streak = streaks(surface, rng, rng.uniform(70, 120))
-        red = smoothstep(-0.35, 0.35, reach * 2.6 - 1.3 + 0.45 * side + 0.12 * streak + 0.1 * clouds(surface, rng, 1.4))
+        red = smoothstep(-0.35, 0.35, reach * 2.6 - 1.3 + 0.45 * side + 0.12 * streak + 0.1 * clouds(surface, rng, 1.3))
         depth = np.clip(0.55 + 0.18 * streak + 0.25 * side, 0, 1)
         albedo = mix(base, ramp(depth, tinted(rng, *blush)), red)
         dots = speckle(surface, rng, 48, 0.22, 0.6, rng.uniform(90, 130))
@@ -42,7 +42,7 @@ def banana(surface: Surface, rng: Rng) -> Skin:
     albedo = ramp(0.5 + 0.14 * clouds(surface, rng, 1.6) + 0.1 * ridge, colours)
     ends = smoothstep(0.45, 1.0, np.abs(surface.along))
     albedo = mix(albedo, linear("#9aa83a"), ends * np.float32(np.clip(0.35 - 0.6 * ripe, 0, 0.9)))
-    edge = smoothstep(0.86, 1.0, ridge) * smoothstep(-0.5, 1.5, clouds(surface, rng, 1.2))
+    edge = smoothstep(0.86, 1.0, ridge) * smoothstep(-0.5, 1.5, clouds(surface, rng, 1.3))
     albedo = mix(albedo, linear("#8c6420"), edge * 0.45)
     spots = speckle(surface, rng, 32, 0.3, float(np.clip(0.05 + 0.5 * ripe, 0, 0.5)), 260)
     albedo = mix(albedo, linear("#5a3a16"), spots * 0.8)
@@ -61,7 +61,7 @@ def pear(colours: Sequence[str], blush: float) -> Painter:
     """Fine brown dots, russet at the ends, and up to `blush` of a red cheek."""
 
     def paint(surface: Surface, rng: Rng) -> Skin:
-        broad = clouds(surface, rng, 1.8)
+        broad = clouds(surface, rng, 1.9)
         albedo = ramp(0.5 + 0.18 * broad, tinted(rng, *colours))
         cheek = smoothstep(0.0, 1.0, towards_sun(surface, rng) + 0.15 * broad)
         albedo = mix(albedo, linear("#a8492c"), cheek * np.float32(max(rng.uniform(-blush, blush), 0)))
@@ -80,7 +80,7 @@ def bloomed(colours: Sequence[str], bloom: str, glow: float, crease: bool) -> Pa
 
     def paint(surface: Surface, rng: Rng) -> Skin:
         albedo = ramp(0.5 + 0.2 * clouds(surface, rng, 1.6), tinted(rng, *colours, spread=0.1))
-        wax = smoothstep(-1.6, 1.8, clouds(surface, rng, 1.5)) * np.float32(rng.uniform(0.05, 0.6))
+        wax = smoothstep(-1.6, 1.8, clouds(surface, rng, 1.6)) * np.float32(rng.uniform(0.05, 0.6))
         albedo = mix(albedo, linear(bloom), wax * 0.6)
         dots = speckle(surface, rng, 48, 0.2, 0.4, 110)
         albedo = mix(albedo, linear("#c0a890"), dots * 0.15)
@@ -97,18 +97,17 @@ def bloomed(colours: Sequence[str], bloom: str, glow: float, crease: bool) -> Pa
 
 def strawberry(surface: Surface, rng: Rng) -> Skin:
     """Red, paler at the shoulders, seeds in dimples along turns round the axis."""
-    broad = clouds(surface, rng, 1.8)
+    broad = clouds(surface, rng, 1.9)
     albedo = ramp(0.5 + 0.2 * broad, tinted(rng, "#8e0f12", "#c4161c", "#dc3a2a"))
     pale = smoothstep(rng.uniform(0.45, 0.7), 1.02, surface.along + 0.05 * broad)
     albedo = mix(albedo, linear("#f0c9a0"), pale * np.float32(rng.uniform(0.2, 0.9)))
     rows, columns = rng.uniform(9, 12), int(rng.integers(12, 16))
     angle = np.arccos(np.clip(surface.along, -1, 1))
     row = angle * np.float32(rows / np.pi * 1.25)
-    turn = surface.around * np.float32(columns / (2 * np.pi)) + 0.5 * (np.floor(row) % 2) + 0.07 * broad
+    turn: Floats = surface.around * np.float32(columns / (2 * np.pi)) + 0.5 * (np.floor(row) % 2) + 0.07 * broad
     across, down = turn % 1 - 0.5, row % 1 - 0.5
     wide: Floats = np.maximum(np.sin(angle) * np.float32(2 * np.pi / columns), 0.05)
-    x: Floats = across * wide / np.float32(0.042)
-    y: Floats = down / np.float32(0.24)
+    x, y = across * wide / np.float32(0.042), down / np.float32(0.24)
     away = np.hypot(x, y)
     clear = smoothstep(0.12, 0.3, np.sin(angle))
     dimple = smoothstep(2.0, 0.9, away) * clear

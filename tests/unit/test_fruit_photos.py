@@ -1,5 +1,6 @@
 """The drawn photographs: same by seed, even by kind, and as varied and as broken as users' own."""
 
+import hashlib
 import io
 import subprocess
 import sys
@@ -17,7 +18,7 @@ LARGE_PIXELS = 1_200_000
 
 @pytest.fixture(scope="module")
 def photos() -> list[FruitPhoto]:
-    return list(draw_photos(8 * len(KINDS), seed=5))
+    return list(draw_photos(6 * len(KINDS), seed=5))
 
 
 def opened(photo: FruitPhoto) -> Image.Image:
@@ -40,14 +41,12 @@ def test_another_process_draws_the_same_files(photos: list[FruitPhoto]) -> None:
         "print(hashlib.sha256(b''.join(p.data for p in draw_photos(3, 5))).hexdigest())\n"
         "print('tensorflow' in sys.modules, 'pyspark' in sys.modules)\n"
     )
-    import hashlib
-
     digest = hashlib.sha256(b"".join(photo.data for photo in photos[:3])).hexdigest()
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert said.split() == [digest, "False", "False"]
 
 
-@pytest.mark.parametrize(("start", "count"), [(0, 5), (7, 9), (90, 6)])
+@pytest.mark.parametrize(("start", "count"), [(0, 5), (7, 9), (66, 6)])
 def test_a_slice_is_that_part_of_the_series(photos: list[FruitPhoto], start: int, count: int) -> None:
     assert list(draw_photos(count, seed=5, start=start)) == photos[start : start + count]
 
@@ -132,7 +131,7 @@ def test_no_bad_object_gives_a_picture() -> None:
 def test_bad_objects_are_what_their_names_say() -> None:
     bad = {photo.name: photo.data for photo in draw_bad_objects(seed=3)}
     assert bad["empty.jpg"] == b""
-    assert bad["text.jpg"].decode().isprintable() or "\n" in bad["text.jpg"].decode()
+    assert "Pommes" in bad["text.jpg"].decode()
     assert bad["truncated.jpg"].startswith(b"\xff\xd8\xff")
     assert not bad["truncated.jpg"].endswith(b"\xff\xd9")
     assert bad["damaged.png"].startswith(b"\x89PNG")
@@ -141,7 +140,7 @@ def test_bad_objects_are_what_their_names_say() -> None:
     assert {photo.label for photo in draw_bad_objects(seed=3)} == {"mixed"}
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 def test_bad_objects_are_bad_by_any_seed(seed: int) -> None:
     for photo in draw_bad_objects(seed):
         with pytest.raises((OSError, Image.DecompressionBombError)):

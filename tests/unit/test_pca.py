@@ -4,24 +4,24 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from sklearn import decomposition
 
 from batch.pca import PCA
-from batch.statistics import Statistics
+from batch.statistics import Rows, Statistics
 from conf.errors import DataError, SettingsError
 
 seeds = st.integers(0, 2**32 - 1)
 
 
-def planted(n: int, d: int, seed: int = 0, offset: float = 0.0) -> NDArray:
+def planted(n: int, d: int, seed: int = 0, offset: float = 0.0) -> Rows:
     """Rows whose components have variances well apart: the basis is then unique."""
     rng = np.random.default_rng(seed)
     rotation = np.linalg.qr(rng.standard_normal((d, d)))[0]
-    return rng.standard_normal((n, d)) * np.geomspace(10, 0.1, d) @ rotation + offset
+    rows: Rows = rng.standard_normal((n, d)) * np.geomspace(10, 0.1, d) @ rotation + offset
+    return rows
 
 
-def fitted(rows: NDArray, k: int | None = None, variance: float | None = 0.95) -> PCA:
+def fitted(rows: Rows, k: int | None = None, variance: float | None = 0.95) -> PCA:
     return PCA(k, variance).fit(Statistics.of(rows))
 
 
@@ -119,8 +119,8 @@ def test_k_decides_over_variance() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_transform_centres_and_gives_float32(dtype: type) -> None:
-    rows = planted(500, 16, offset=1e4).astype(dtype)
+def test_transform_centres_and_gives_float32(dtype: type[np.float32 | np.float64]) -> None:
+    rows: Rows = planted(500, 16, offset=1e4).astype(dtype)
     pca = fitted(rows, 5)
     reduced = pca.transform(rows)
     assert reduced.dtype == np.float32
@@ -138,7 +138,7 @@ def test_inverse_transform_loses_only_what_was_left_out() -> None:
 
 
 @pytest.mark.parametrize("rows", [np.zeros(10), np.zeros((2, 9)), np.zeros((2, 11))])
-def test_rows_of_another_length_are_refused(rows: NDArray) -> None:
+def test_rows_of_another_length_are_refused(rows: Rows) -> None:
     with pytest.raises(DataError, match=r"expected \(rows, 10\)"):
         fitted(planted(20, 10)).transform(rows)
 

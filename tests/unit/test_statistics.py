@@ -4,22 +4,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from batch.statistics import Accumulator, Statistics, not_finite
+from batch.statistics import Accumulator, Rows, Statistics, not_finite
 from conf.errors import ContractError, DataError
 
 seeds = st.integers(0, 2**32 - 1)
 
 
-def exact(rows: NDArray) -> tuple[NDArray, NDArray]:
+def exact(rows: Rows) -> tuple[Rows, Rows]:
     """Mean and scatter by their definition, in the widest float there is."""
     wide = rows.astype(np.longdouble)
     mean = wide.mean(axis=0)
     return mean.astype(np.float64), ((wide - mean).T @ (wide - mean)).astype(np.float64)
 
 
-def assert_same(found: Statistics, rows: NDArray, relative: float = 1e-9) -> None:
+def assert_same(found: Statistics, rows: Rows, relative: float = 1e-9) -> None:
     mean, scatter = exact(rows)
     assert found.n == len(rows)
     np.testing.assert_allclose(found.mean, mean, rtol=relative, atol=relative)
@@ -43,11 +42,11 @@ def merge_in_random_tree(parts: list[Statistics], rng: np.random.Generator) -> S
     dtype=st.sampled_from([np.float32, np.float64]),
 )
 def test_partitioning_order_and_merge_tree_do_not_matter(
-    seed: int, n: int, d: int, cuts: list[int], offset: float, dtype: type
+    seed: int, n: int, d: int, cuts: list[int], offset: float, dtype: type[np.float32 | np.float64]
 ) -> None:
     rng = np.random.default_rng(seed)
     # Sorted rows give parts that lie far apart, the hard case of a merge.
-    rows = (np.sort(rng.standard_normal((n, d)), axis=0) + offset).astype(dtype)
+    rows: Rows = (np.sort(rng.standard_normal((n, d)), axis=0) + offset).astype(dtype)
     pieces = np.split(rows, sorted(min(cut, n) for cut in cuts))
 
     assert_same(merge_in_random_tree([Statistics.of(piece) for piece in pieces], rng), rows)

@@ -1,0 +1,239 @@
+"""The stream: everything that lands is accounted for, once, whatever stops it."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import obstore
+import pytest
+
+from conf.errors import ContractError, SettingsError, SetupError, StorageError
+from conf.s3 import control_client, object_store
+from conf.settings import Settings
+from scripts.accounting import account
+from scripts.fruit_photos import draw_bad_objects, draw_photos
+from scripts.session import override
+from streaming.sink import BatchReport, Sink
+from streaming.stream import run
+from tests.integration.tables import rows, versions
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+Drop = Callable[[dict[str, bytes]], None]
+GOOD = {f"{photo.label}/{photo.name}": photo.data for photo in draw_photos(12, seed=1)}
+BAD = {f"{bad.label}/{bad.name}": bad.data for bad in draw_bad_objects(seed=1)}
+
+
+def etag(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def test_every_object_is_in_features_or_in_rejects_once(
+    spark: "SparkSession", settings: Settings, drop_files: Drop
+) -> None:
+    drop_files(GOOD | BAD)
+    summary = run(spark, settings, once=True)
+    assert versions(settings, "features") == sorted((name, etag(data)) for name, data in GOOD.items())
+    assert versions(settings, "rejects") == sorted((name, etag(data)) for name, data in BAD.items())
+    assert (summary.features, summary.rejects.total()) == (len(GOOD), len(BAD))
+    # The counter of the workers: each object was decoded once, whatever became of it. An empty one is not even read.
+    empty = sum(not data for data in BAD.values())
+    assert summary.decodes == len(GOOD) + len(BAD) - empty
+    assert summary.bytes == sum(map(len, (GOOD | BAD).values()))
+
+
+def test_a_features_row_says_what_the_photograph_was(
+    spark: "SparkSession", settings: Settings, drop_files: Drop
+) -> None:
+    drop_files({"apple green/one photo+%.jpg": (data := next(iter(GOOD.values())))})
+    run(spark, settings, once=True)
+    (row,) = rows(settings, "features")
+    assert row["key"] == settings.storage.landing + "apple green/one photo+%.jpg"
+    assert row["label"] == "apple green"
+    assert row["sha256"] == hashlib.sha256(data).hexdigest()
+    assert (row["size"], row["etag"]) == (len(data), etag(data))
+    assert (row["manifest"], row["batch_id"]) == (1, 0)
+    assert row["model_id"].startswith("efficientnet_lite0/")
+    assert len(row["features"]) == 1280
+    assert row["width"] > 0 < row["height"]
+
+
+def test_bad_objects_have_their_reason(spark: "SparkSession", settings: Settings, drop_files: Drop) -> None:
+    settings = override(settings, "images", max_bytes=100_000, max_pixels=500_000)
+    drop_files({"x/empty.jpg": b"", "x/text.jpg": b"not a picture", "x/big.jpg": bytes(100_001)})
+    run(spark, settings, once=True)
+    found = {row["key"].rpartition("/")[2]: (row["reason"], row["detail"]) for row in rows(settings, "rejects")}
+    assert {name: reason for name, (reason, _) in found.items()} == {
+        "empty.jpg": "empty",
+        "text.jpg": "not_an_image",
+        "big.jpg": "too_large",
+    }
+    assert "100001 bytes" in found["big.jpg"][1]
+    assert rows(settings, "features") == []
+
+
+def test_a_second_run_finds_nothing_new(spark: "SparkSession", settings: Settings, drop_files: Drop) -> None:
+    drop_files(GOOD | BAD)
+    run(spark, settings, once=True)
+    before = {table: rows(settings, table) for table in ("features", "rejects")}
+    drop_files(GOOD)
+    assert run(spark, settings, once=True).objects == 0
+    assert {table: rows(settings, table) for table in ("features", "rejects")} == before
+
+
+def test_a_backlog_is_taken_in_by_bounded_batches(spark: "SparkSession", settings: Settings, drop_files: Drop) -> None:
+    drop_files(GOOD)
+    batches: list[BatchReport] = []
+    summary = run(spark, override(settings, "stream", max_files=5), once=True, on_batch=batches.append)
+    assert [batch.features for batch in batches] == [5, 5, 2]
+    assert summary.batches == 3
+
+
+def test_an_overwritten_object_is_a_new_version(spark: "SparkSession", settings: Settings, drop_files: Drop) -> None:
+    first, second = list(GOOD.values())[:2]
+    drop_files({"apple/1.jpg": first})
+    run(spark, settings, once=True)
+    drop_files({"apple/1.jpg": second})
+    run(spark, settings, once=True)
+    assert versions(settings, "features") == sorted([("apple/1.jpg", etag(first)), ("apple/1.jpg", etag(second))])
+
+
+class Killed(Exception):
+    """Stands for the end of the driver."""
+
+
+@pytest.mark.parametrize("dies_before", ["features", "rejects"])
+def test_a_driver_that_dies_between_commits_loses_and_doubles_nothing(
+    spark: "SparkSession", settings: Settings, drop_files: Drop, monkeypatch: pytest.MonkeyPatch, dies_before: str
+) -> None:
+    drop_files(GOOD | BAD)
+    append = Sink._append
+
+    def dying(self: Sink, table_rows: "DataFrame", table: str, batch_id: int) -> None:
+        if table == dies_before:
+            raise Killed
+        append(self, table_rows, table, batch_id)
+
+    monkeypatch.setattr(Sink, "_append", dying)
+    with pytest.raises(Exception, match="Killed"):
+        run(spark, settings, once=True)
+    monkeypatch.undo()
+    run(spark, settings, once=True)
+    assert versions(settings, "features") == sorted((name, etag(data)) for name, data in GOOD.items())
+    assert versions(settings, "rejects") == sorted((name, etag(data)) for name, data in BAD.items())
+
+
+def test_a_batch_whose_end_was_not_noted_is_not_written_twice(
+    spark: "SparkSession", settings: Settings, drop_files: Drop
+) -> None:
+    drop_files(GOOD | BAD)
+    run(spark, settings, once=True)
+    # As after a kill -9 behind the tables' commits and before Spark's own note of them.
+    obstore.delete(object_store(settings.storage), settings.storage.state_key("checkpoint/commits/0"))
+    run(spark, settings, once=True)
+    assert Counter(versions(settings, "features")).most_common(1)[0][1] == 1
+    assert Counter(versions(settings, "rejects")).most_common(1)[0][1] == 1
+    assert account(settings.storage).under_way == 0
+
+
+def test_a_manifest_written_before_a_crash_is_taken_up(
+    spark: "SparkSession", settings: Settings, drop_files: Drop
+) -> None:
+    from streaming.discovery import list_landing
+    from streaming.manifests import Manifests
+
+    drop_files(GOOD)
+    storage = settings.storage
+    listed = list(list_landing(storage))
+    Manifests(object_store(storage), storage.state_key("manifests")).create(1, listed[:4])
+    batches: list[BatchReport] = []
+    run(spark, settings, once=True, on_batch=batches.append)
+    assert [batch.features for batch in batches] == [4, len(GOOD) - 4]
+    assert len(versions(settings, "features")) == len(GOOD)
+
+
+def test_an_object_gone_or_replaced_after_discovery_is_rejected(
+    spark: "SparkSession", settings: Settings, drop_files: Drop
+) -> None:
+    from streaming.discovery import list_landing
+    from streaming.manifests import Manifests
+
+    names = list(GOOD)[:3]
+    drop_files({name: GOOD[name] for name in names})
+    storage = settings.storage
+    store = object_store(storage)
+    Manifests(store, storage.state_key("manifests")).create(1, list(list_landing(storage)))
+    obstore.delete(store, storage.landing + names[0])
+    drop_files({names[1]: GOOD[list(GOOD)[5]]})
+    run(spark, settings, once=True)
+    reasons = {row["key"].removeprefix(storage.landing): row["reason"] for row in rows(settings, "rejects")}
+    assert reasons == {names[0]: "gone", names[1]: "replaced"}
+    assert versions(settings, "features") == sorted(
+        [(names[1], etag(GOOD[list(GOOD)[5]])), (names[2], etag(GOOD[names[2]]))]
+    )
+
+
+def test_hidden_files_and_folder_markers_are_left_alone(
+    spark: "SparkSession", settings: Settings, drop_files: Drop
+) -> None:
+    control_client(settings.storage).put_object(Bucket=settings.storage.bucket, Key=f"{settings.storage.landing}apple/")
+    drop_files({"apple/.hidden": b"x", "_work/1.jpg": b"x"})
+    assert run(spark, settings, once=True).objects == 0
+
+
+def nothing_written(settings: Settings) -> bool:
+    found = obstore.list(object_store(settings.storage), settings.storage.prefix).collect()
+    return not [meta for meta in found if "landing/" not in meta["path"]]
+
+
+def test_a_missing_bucket_stops_before_anything(spark: "SparkSession", settings: Settings) -> None:
+    elsewhere = override(settings, "storage", bucket="not-there")
+    with pytest.raises(StorageError, match="no bucket 'not-there'"):
+        run(spark, elsewhere, once=True)
+
+
+def test_a_dead_endpoint_stops_before_anything(spark: "SparkSession", settings: Settings) -> None:
+    dead = override(settings, "storage", endpoint="http://127.0.0.1:9")
+    with pytest.raises(StorageError, match=r"No answer from bucket .* at http://127\.0\.0\.1:9"):
+        run(spark, dead, once=True)
+
+
+def test_missing_weights_stop_before_anything(spark: "SparkSession", settings: Settings, drop_files: Drop) -> None:
+    drop_files(GOOD)
+    wrong = override(settings, "model", architecture="mobilenet_v2", weights="/nowhere/w.h5")
+    with pytest.raises((SetupError, SettingsError), match=r"/nowhere/w\.h5"):
+        run(spark, wrong, once=True)
+    assert nothing_written(settings)
+
+
+def test_features_of_another_model_are_not_mixed(spark: "SparkSession", settings: Settings, drop_files: Drop) -> None:
+    import streaming.stream
+
+    drop_files(dict(list(GOOD.items())[:2]))
+    run(spark, settings, once=True)
+    before = rows(settings, "features")
+    load = streaming.stream.load_model
+
+    def other(*args: str) -> object:
+        model = load(*args)
+        return replace(model, recipe=replace(model.recipe, model_id="another/model/id"))
+
+    drop_files(dict(list(GOOD.items())[2:4]))
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(ContractError, match="another/model/id"):
+        patch.setattr(streaming.stream, "load_model", other)
+        run(spark, settings, once=True)
+    assert rows(settings, "features") == before
+
+
+def test_tables_without_their_state_are_refused(spark: "SparkSession", settings: Settings, drop_files: Drop) -> None:
+    drop_files(dict(list(GOOD.items())[:2]))
+    run(spark, settings, once=True)
+    store = object_store(settings.storage)
+    state = [meta["path"] for meta in obstore.list(store, f"{settings.storage.prefix}state/").collect()]
+    obstore.delete(store, state)
+    with pytest.raises(ContractError, match="state was lost"):
+        run(spark, settings, once=True)
+    assert len(rows(settings, "features")) == 2
