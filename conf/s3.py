@@ -131,7 +131,7 @@ def _endpoint(storage: Storage) -> str | None:
     if storage.endpoint == EMBEDDED:
         raise StorageError(
             "The embedded S3 is not up for this session. The `fruits` command starts it by itself; "
-            "in Python, open it first with `with scripts.embedded_s3.opened(settings) as settings:`."
+            "in Python, open it first: `with scripts.session.opened(settings) as settings:`."
         )
     return storage.endpoint
 

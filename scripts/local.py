@@ -2,7 +2,7 @@
 
 import click
 
-from scripts.session import EMBEDDED_ROOT, HOME, say
+from scripts.session import EMBEDDED_ROOT, say
 
 
 @click.group(name="local")
@@ -43,8 +43,33 @@ def down() -> None:
 
 
 @command.command()
+def env() -> None:
+    """Print what points other tools (boto3, aws, Polars, delta-rs) at the embedded S3, for a shell to evaluate.
+
+    \b
+    eval "$(fruits local env)"
+    """
+    from conf.errors import StorageError
+    from conf.settings import load
+    from scripts.embedded_s3 import running
+
+    server = running(EMBEDDED_ROOT)
+    if server is None:
+        raise StorageError("The embedded S3 is not up. Start it first: `fruits local up`.")
+    variables = {
+        "AWS_ENDPOINT_URL": server.endpoint,
+        "AWS_ACCESS_KEY_ID": server.access_key,
+        "AWS_SECRET_ACCESS_KEY": server.secret_key,
+        "AWS_REGION": load("local").storage.region,
+        "AWS_ALLOW_HTTP": "true",
+    }
+    for name, value in variables.items():
+        click.echo(f"export {name}={value}")
+
+
+@command.command()
 def status() -> None:
-    """Say whether the embedded S3 is up, and how other tools reach it.
+    """Say whether the embedded S3 is up, and where.
 
     \b
     fruits local status
@@ -55,4 +80,4 @@ def status() -> None:
     if server is None:
         click.echo(f"down; its data is in {EMBEDDED_ROOT / 'buckets'}")
         return
-    click.echo(f"up at {server.endpoint}, process {server.pid}; credentials in {HOME / 's3' / 'credentials.json'}")
+    click.echo(f"up at {server.endpoint}, process {server.pid}; its data is in {EMBEDDED_ROOT / 'buckets'}")

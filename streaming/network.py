@@ -163,6 +163,6 @@ _ARCHITECTURES: Final = {
     "mobilenet_v2": _Architecture(
         build=mobilenet_v2,
         read=lambda path: path,
-        expected="imagenet, or to a .weights.h5 (or older .h5) that Keras saved of this network: width 1, no classifier",
+        expected="imagenet, or to a .weights.h5 (or older .h5) that Keras saved of this network, width 1, no top",
     ),
 }

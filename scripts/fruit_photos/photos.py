@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFilter
 
 from scripts.fruit_photos.kinds import KINDS as _KINDS
@@ -74,23 +73,25 @@ def _draw_photo(index: int, seed: int, large_share: float) -> FruitPhoto:
     rng = np.random.default_rng((seed, index))
     label = KINDS[index % len(KINDS)]
     large = bool(rng.random() < large_share)
+    picture = _draw_picture(label, large, rng).convert("L" if rng.random() < 0.03 else "RGB")
+    kind = "jpeg" if large else str(rng.choice(["jpeg", "png", "webp"], p=[0.9, 0.05, 0.05]))
+    quality = int(rng.integers(86, 97) if large else rng.integers(62, 96))
+    orientation = int(rng.choice([1, 3, 6, 8], p=[0.25, 0.15, 0.45, 0.15])) if rng.random() < 0.3 else None
+    end = ".jpg" if kind == "jpeg" and rng.random() < 0.85 else f".{kind}"
+    name = str(rng.choice(_NAMES, p=[0.6, 0.25, 0.1, 0.05])).format(
+        label=label, index=index, end=end, upper=end.upper()
+    )
+    return FruitPhoto(label, name, encode(picture, kind, quality, orientation))
+
+
+def _draw_picture(label: str, large: bool, rng: Rng) -> Image.Image:
+    """A scene, drawn no larger than shows, blurred as cheap lenses do, brought to size, with noise of that size."""
     width, height = _size(large, rng)
     scale = min(1.0, (_DRAWN_SIDE_LARGE if large else _DRAWN_SIDE) / max(width, height))
-    drawn = draw_scene(_KINDS[label], round(height * scale), round(width * scale), rng)
-    picture = Image.fromarray(drawn)
+    picture = Image.fromarray(draw_scene(_KINDS[label], round(height * scale), round(width * scale), rng))
     if rng.random() < 0.4:
         picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 0.9)))
-    if picture.size != (width, height):
-        picture = picture.resize((width, height), Image.Resampling.BICUBIC)
-    pixels = _grainy(np.asarray(picture), rng)
-    kind = str(rng.choice(["jpeg", "png", "webp"], p=[0.9, 0.05, 0.05])) if not large else "jpeg"
-    quality = int(rng.integers(86, 97) if large else rng.integers(62, 96))
-    mode = "L" if rng.random() < 0.03 else "RGB"
-    orientation = int(rng.choice([1, 3, 6, 8], p=[0.25, 0.15, 0.45, 0.15])) if rng.random() < 0.3 else None
-    data = encode(Image.fromarray(pixels).convert(mode), kind, quality, orientation)
-    end = {"jpeg": str(rng.choice([".jpg", ".jpeg"], p=[0.85, 0.15]))}.get(kind, f".{kind}")
-    pattern = str(rng.choice(_NAMES, p=[0.6, 0.25, 0.1, 0.05]))
-    return FruitPhoto(label, pattern.format(label=label, index=index, end=end, upper=end.upper()), data)
+    return _grainy(picture.resize((width, height), Image.Resampling.BICUBIC), rng)
 
 
 def _size(large: bool, rng: Rng) -> tuple[int, int]:
@@ -102,13 +103,12 @@ def _size(large: bool, rng: Rng) -> tuple[int, int]:
     return round(side * across), round(side * down)
 
 
-def _grainy(pixels: NDArray[np.uint8], rng: Rng) -> NDArray[np.uint8]:
+def _grainy(picture: Image.Image, rng: Rng) -> Image.Image:
     """Sensor noise, added at the size of the file: what was drawn small must not look smooth when large."""
-    height, width, _ = pixels.shape
-    rows, columns = ((np.arange(size) + rng.integers(SIDE)) % SIDE for size in (height, width))
+    rows, columns = ((np.arange(size) + rng.integers(SIDE)) % SIDE for size in (picture.height, picture.width))
     tile = (noise(0.3).height * np.float32(rng.gamma(2.0, 0.9))).astype(np.int16)
-    grainy: NDArray[np.uint8] = np.clip(pixels + tile[np.ix_(rows, columns)][..., None], 0, 255).astype(np.uint8)
-    return grainy
+    grainy = np.asarray(picture) + tile[np.ix_(rows, columns)][..., None]
+    return Image.fromarray(np.clip(grainy, 0, 255).astype(np.uint8))
 
 
 def encode(upright: Image.Image, kind: str, quality: int, orientation: int | None = None) -> bytes:

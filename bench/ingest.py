@@ -1,0 +1,175 @@
+"""How fast photographs become features, against a bare LiteRT loop on the same cores, in one run.
+
+    python -m bench.ingest                      3,888 photographs, real ones where FRUITS_SAMPLE_DATA has them
+    python -m bench.ingest --images 1000 --json
+
+The bare loop is one process a core that calls the interpreter on pixels ready in memory: no reading, no decoding, no
+result kept. It runs before and after the pipeline, because a shared machine's speed drifts; their mean counts.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from itertools import islice
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+
+from conf.settings import Settings, load
+from conf.spark import session
+from scripts.drop import drop, name_files
+from scripts.embedded_s3 import serve
+from scripts.fruit_photos import draw_photos
+from scripts.session import connect
+from streaming.decode import decode
+from streaming.model import Model, engine_of, load_model
+from streaming.sink import BatchReport
+from streaming.stream import Summary, run
+
+_LOOP_IMAGES = 400
+
+
+@dataclass
+class Clock:
+    """When each micro-batch ended."""
+
+    ends: list[float] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+
+    def __call__(self, batch: BatchReport) -> None:
+        self.ends.append(time.perf_counter())
+        self.sizes.append(batch.objects)
+
+    @property
+    def steady(self) -> float:
+        """Photographs a second after the first micro-batch, commits included."""
+        return sum(self.sizes[1:]) / (self.ends[-1] - self.ends[0])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.ingest", description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=3888, help="photographs to ingest (default 3888)")
+    parser.add_argument("--batch", type=int, default=1000, help="photographs a micro-batch (default 1000)")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    asked = parser.parse_args()
+    if asked.images < 2 * asked.batch:
+        parser.error("steady state needs two micro-batches: --images at least twice --batch")
+    figures = measure(asked.images, asked.batch)
+    if asked.json:
+        print(json.dumps(figures, indent=2))
+    else:
+        show(figures)
+
+
+def measure(images: int, batch: int) -> dict[str, Any]:
+    """Run loop, pipeline, loop; all figures by name."""
+    cores = len(os.sched_getaffinity(0))
+    files = photographs(images)
+    settings = load("local", [f"stream.max_files={batch}", f"spark.master=local[{cores}]", "stream.trigger_seconds=0"])
+    model = load_model("efficientnet_lite0", "wheel", "litert")
+    sample = [data for _, data in islice(files, _LOOP_IMAGES)]
+    before = bare_loop(model, sample, cores)
+    with tempfile.TemporaryDirectory(prefix="fruits-bench-") as folder, serve(Path(folder)) as server:
+        settings = connect(settings, server)
+        drop(settings.storage, iter(files))
+        say(f"{len(files)} photographs are in the landing zone")
+        summary, clock, start, total = ingest(settings, Path(folder) / "spark.log")
+    after = bare_loop(model, sample, cores)
+    loop = (before + after) / 2
+    seconds = summary.seconds
+    wall = clock.ends[-1] - start
+    return {
+        "cores": cores,
+        "images": len(files),
+        "bytes": sum(len(data) for _, data in files),
+        "bare_loop_images_per_second": loop,
+        "bare_loop_before": before,
+        "bare_loop_after": after,
+        "images_per_second": clock.steady,
+        "steady_vs_bare_loop": clock.steady / loop,
+        "total_vs_bare_loop": len(files) / total / loop,
+        "total_seconds": total,
+        "decodes": summary.decodes,
+        "batches": summary.batches,
+        "seconds": {
+            "session": total - wall,
+            "start": seconds["start"],
+            "featurize": seconds["featurize"],
+            "commit": seconds["commit"],
+            "between_batches": wall - seconds["start"] - seconds["featurize"] - seconds["commit"],
+        },
+        "worker_seconds": {stage: seconds[stage] for stage in ("fetch", "decode", "predict")},
+    }
+
+
+def ingest(settings: Settings, log: Path) -> tuple[Summary, Clock, float, float]:
+    """Start Spark, stream until drained; when the stream began, and all seconds from nothing to the last commit."""
+    clock = Clock()
+    begun = time.perf_counter()
+    spark = session(settings, log)
+    try:
+        start = time.perf_counter()
+        summary = run(spark, settings, once=True, on_batch=clock)
+    finally:
+        spark.stop()
+    if summary.features != sum(clock.sizes):
+        raise SystemExit(f"{summary.rejects} were rejected: these figures would not compare")
+    return summary, clock, start, clock.ends[-1] - begun
+
+
+def photographs(count: int) -> list[tuple[str, bytes]]:
+    """Names and bytes of real photographs where there are any, else drawn ones."""
+    folder = Path(os.environ.get("FRUITS_SAMPLE_DATA", "../shared/data")) / "fruits360"
+    if folder.is_dir():
+        return [(name, path.read_bytes()) for path, name in islice(name_files(folder), count)]
+    return [(f"{photo.label}/{photo.name}", photo.data) for photo in draw_photos(count, seed=0)]
+
+
+def bare_loop(model: Model, sample: list[bytes], cores: int) -> float:
+    """Images a second of one process a core that only predicts."""
+    context = multiprocessing.get_context("spawn")
+    ready = context.Barrier(cores + 1)
+    workers = [context.Process(target=_loop, args=(model, sample, ready)) for _ in range(cores)]
+    for worker in workers:
+        worker.start()
+    ready.wait()
+    begun = time.perf_counter()
+    for worker in workers:
+        worker.join()
+    speed = cores * len(sample) / (time.perf_counter() - begun)
+    say(f"bare loop: {speed:.1f} images/s on {cores} cores")
+    return speed
+
+
+def _loop(model: Model, sample: list[bytes], ready: Barrier) -> None:
+    pixels = [decode(data, model.recipe.side, 10**8).pixels[None] for data in sample]
+    engine = engine_of(model.recipe, model.payload)
+    engine.features(pixels[0])
+    ready.wait()
+    for picture in pixels:
+        engine.features(picture)
+
+
+def show(figures: dict[str, Any]) -> None:
+    """Print the figures for a person."""
+    print(f"{figures['images']} photographs on {figures['cores']} cores, {figures['batches']} micro-batches")
+    print(f"bare loop        {figures['bare_loop_images_per_second']:6.1f} images/s")
+    print(f"steady state     {figures['images_per_second']:6.1f} images/s, {figures['steady_vs_bare_loop']:.2f} of it")
+    total = figures["images"] / figures["total_seconds"]
+    print(f"with start-up    {total:6.1f} images/s, {figures['total_vs_bare_loop']:.2f} of it")
+    for name, seconds in (figures["seconds"] | {f"workers: {k}": v for k, v in figures["worker_seconds"].items()}).items():
+        print(f"  {name:<18} {seconds:6.1f} s")
+
+
+def say(message: str) -> None:
+    """Progress, to stderr."""
+    print(message, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
