@@ -1,0 +1,104 @@
+"""The README as a new user follows it: every block runs, in order, in one shell; then the commands once more."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(name: str) -> list[tuple[str, str]]:
+    return BLOCK.findall((ROOT / name).read_text(encoding="utf-8"))
+
+
+def fruits(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([BIN / "fruits", *words], cwd=folder, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A copy of the tree's top level in which all blocks were run, with what they printed."""
+    folder = tmp_path_factory.mktemp("clone")
+    for entry in ROOT.iterdir():
+        if entry.name not in (".git", ".fruits"):
+            (folder / entry.name).symlink_to(entry)
+    script = "".join(code if kind == "sh" else f"python - <<'END'\n{code}END\n" for kind, code in blocks("README.md"))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "FRUITS_"))}
+    environment["PATH"] = f"{BIN}:{environment['PATH']}"
+    ran = subprocess.run(
+        ["bash", "-euxo", "pipefail", "-c", script],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    try:
+        assert ran.returncode == 0, f"{ran.stdout[-3000:]}\n{ran.stderr[-3000:]}"
+        yield folder, ran.stdout
+    finally:
+        fruits(folder, "local", "down")
+
+
+def test_every_block_runs_and_says_what_the_text_says(followed: tuple[Path, str]) -> None:
+    folder, said = followed
+    assert "PCA version" in said
+    assert '"reason": "truncated"' in said
+    assert "408 ['key', 'etag', 'label', 'sha256', 'pca_version', 'reduced']" in said
+    assert "command line" in said
+    assert (folder / "reduced.parquet").read_bytes()[:4] == b"PAR1"
+
+
+def test_everything_that_was_dropped_is_accounted_for(followed: tuple[Path, str]) -> None:
+    status = json.loads(fruits(followed[0], "status", "--json").stdout)
+    assert (status["features"], status["waiting"], status["under_way"]) == (408, 0, 0)
+    assert status["landed"] == 408 + sum(status["rejects"].values())
+    assert (status["reduced"], status["features_since_pca"]) == (408, 0)
+
+
+def test_a_second_demo_finds_what_the_first_one_left(followed: tuple[Path, str]) -> None:
+    again = fruits(followed[0], "demo", "--count", "40", "--json")
+    assert again.returncode == 0, again.stderr
+    done = json.loads(again.stdout)
+    assert done["before"]["features"] == done["accounting"]["features"] == 408
+    assert [stream["features"] for stream in done["streams"]] == [0, 0]
+    assert set(done["stages"]) >= {"first wave", "start Spark", "stream 1", "refresh 1", "query"}
+
+
+def test_a_question_has_the_same_answer_in_every_format(followed: tuple[Path, str]) -> None:
+    sql = "SELECT label, count(*) AS n FROM features WHERE label = 'pear' GROUP BY label"
+    as_csv = fruits(followed[0], "query", sql).stdout
+    as_json = json.loads(fruits(followed[0], "query", sql, "--format", "json").stdout)
+    as_table = fruits(followed[0], "query", sql, "--format", "table").stdout
+    assert as_csv.splitlines()[0] == "label,n"
+    assert as_csv.splitlines()[1] == f"pear,{as_json[0]['n']}"
+    assert str(as_json[0]["n"]) in as_table
+
+
+@pytest.mark.parametrize(
+    ("sql", "says"),
+    [
+        ("SELECT * FROM featurs", "featurs"),
+        ("SELEC 1", "SELEC"),
+        ("DROP TABLE features", "Catalog Error"),
+        ("CREATE TABLE t (a INT)", "read-only"),
+    ],
+)
+def test_a_wrong_question_is_one_message(followed: tuple[Path, str], sql: str, says: str) -> None:
+    asked = fruits(followed[0], "query", sql)
+    assert asked.returncode == 1
+    assert says in asked.stderr
+    assert "Traceback" not in asked.stderr
+
+
+def test_the_french_readme_has_no_command_of_its_own() -> None:
+    english = {line for _, code in blocks("README.md") for line in code.splitlines()}
+    assert {line for _, code in blocks("README.fr.md") for line in code.splitlines()} <= english

@@ -1,0 +1,92 @@
+"""The command line where it needs neither Spark nor S3."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from scripts.drop import name_files
+from scripts.fruits import COMMANDS, fruits
+
+
+def test_help_loads_neither_tensorflow_nor_spark() -> None:
+    code = (
+        "import sys; from scripts.fruits import fruits; fruits(['--help'], standalone_mode=False); "
+        "print([m for m in ('tensorflow', 'keras', 'pyspark', 'duckdb', 'boto3', 'pyarrow') if m in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.splitlines()[-1] == "[]"
+    assert all(name in said for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_an_example(name: str) -> None:
+    said = CliRunner().invoke(fruits, [name, "--help"])
+    assert said.exit_code == 0
+    if name != "local":
+        assert f"fruits {name}" in said.output
+
+
+@pytest.mark.parametrize(
+    "words", [["nonsense"], ["query"], ["stream", "--twice"], ["refresh", "--solver", "magic"], ["drop", "/not/there"]]
+)
+def test_misuse_exits_with_2(words: list[str]) -> None:
+    assert CliRunner().invoke(fruits, words).exit_code == 2
+
+
+def test_k_and_variance_together_are_misuse() -> None:
+    said = CliRunner().invoke(fruits, ["refresh", "-k", "3", "--variance", "0.9"])
+    assert (said.exit_code, "exclude each other" in said.output) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["config", "--profile", "nowhere"], "no profile 'nowhere'"),
+        (["config", "--set", "stream.max_files=many"], "stream.max_files"),
+        (["refresh", "--variance", "1.5"], "variance"),
+        (["refresh", "-k", "0"], "k"),
+    ],
+)
+def test_a_nonsense_setting_exits_with_1_and_one_message(words: list[str], says: str) -> None:
+    said = CliRunner().invoke(fruits, words)
+    assert said.exit_code == 1
+    assert says in said.output
+    assert said.exception is None or isinstance(said.exception, SystemExit)
+
+
+def test_config_says_where_a_value_comes_from() -> None:
+    said = CliRunner().invoke(
+        fruits, ["config", "--json", "--set", "pca.k=7"], env={"FRUITS_STREAM__MAX_FILES": "9"}, catch_exceptions=False
+    )
+    found = json.loads(said.output)
+    assert found["pca.k"] == {"value": 7, "from": "command line"}
+    assert found["stream.max_files"] == {"value": 9, "from": "environment"}
+    assert found["storage.bucket"] == {"value": "fruits", "from": "profile local.toml"}
+    assert found["images.max_pixels"]["from"] == "default"
+
+
+def test_dropped_files_are_named_by_their_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "harvest"
+    for name in (
+        "loose.jpg",
+        "apple/1.jpg",
+        "train/pear/1.jpg",
+        "test/pear/1.jpg",
+        ".git/x",
+        "apple/.DS_Store",
+        "_tmp/a",
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    assert sorted(name for _, name in name_files(folder)) == [
+        "apple/1.jpg",
+        "harvest/loose.jpg",
+        "test/pear/1.jpg",
+        "train/pear/1.jpg",
+    ]
+    assert [name for _, name in name_files(folder / "loose.jpg")] == ["harvest/loose.jpg"]
+    assert [name for _, name in name_files(folder / "loose.jpg", "kiwi")] == ["kiwi/loose.jpg"]
