@@ -64,23 +64,39 @@ class PCA:
         Raises SettingsError where k and variance make no sense, DataError where the rows are fewer than two, all the
         same, or span fewer than k dimensions.
         """
-        asked = self._asked()
         values, vectors = np.linalg.eigh(statistics.covariance)
-        # Ascending to descending. A covariance has no negative eigenvalue: what is below 0 is rounding.
-        values, vectors = values[::-1].clip(min=0), vectors[:, ::-1]
-        n, d = statistics.n, statistics.d
+        return self.fit_spectrum(statistics.n, statistics.mean, values[::-1], vectors[:, ::-1])
+
+    def fit_spectrum(
+        self, n: int, mean: NDArray[np.float64], values: NDArray[np.float64], vectors: NDArray[np.float64]
+    ) -> Self:
+        """Take the components from a spectrum that any solver found: signs, choice of k and errors are as in `fit`.
+
+        Parameters
+        ----------
+        n : int
+            Number of rows behind it.
+        mean : ndarray of shape (d,), float64
+            Their mean.
+        values : ndarray of shape (d,), float64
+            Eigenvalues of their unbiased covariance, largest first.
+        vectors : ndarray of shape (d, d), float64
+            Its unit eigenvectors as columns, in the same order.
+        """
+        asked = self._asked()
+        values = values.clip(min=0)  # a covariance has no negative eigenvalue: what is below 0 is rounding
         rank = _rank(values, n)
         if rank == 0:
             raise DataError(f"all {n} feature vectors are the same: drop different images before a PCA")
         scree = values / values.sum()
         self.k_ = _choose(asked, scree, rank, n)
         self.n_samples_ = n
-        self.mean_ = statistics.mean
+        self.mean_ = mean
         self.components_ = _signed(np.ascontiguousarray(vectors.T[: self.k_]))
         self.explained_variance_ = values[: self.k_]
         self.explained_variance_ratio_ = scree[: self.k_]
         self.scree_ = scree
-        left_out = values[self.k_ : min(n, d)]
+        left_out = values[self.k_ : min(n, len(mean))]
         self.noise_variance_ = float(left_out.mean()) if left_out.size else 0.0
         return self
 

@@ -64,18 +64,12 @@ class Statistics:
     @property
     def covariance(self) -> NDArray[np.float64]:
         """Unbiased covariance (d, d), divided by n - 1 as in scikit-learn. DataError below two rows."""
-        return self.scatter / self._degrees_of_freedom
+        return self.scatter / degrees_of_freedom(self.n)
 
     @property
     def total_variance(self) -> float:
         """Sum of the variances of all features, the trace of the covariance. DataError below two rows."""
-        return float(np.trace(self.scatter)) / self._degrees_of_freedom
-
-    @property
-    def _degrees_of_freedom(self) -> int:
-        if self.n < 2:
-            raise DataError(f"variance needs at least 2 feature vectors, found {self.n}: drop more images first")
-        return self.n - 1
+        return float(np.trace(self.scatter)) / degrees_of_freedom(self.n)
 
     def merge(self, other: "Statistics") -> "Statistics":
         """Compute the statistics of both sets of rows together, in O(d^2).
@@ -185,6 +179,13 @@ class Accumulator:
         self._scatter += self._gram
         self._mean += delta * (m / n)
         self._n, self._filled = n, 0
+
+
+def degrees_of_freedom(n: int) -> int:
+    """Tell what an unbiased variance of n rows is divided by, n - 1. DataError below two rows."""
+    if n < 2:
+        raise DataError(f"variance needs at least 2 feature vectors, found {n}: drop more images first")
+    return n - 1
 
 
 def not_finite(rows: Rows) -> NDArray[np.intp]:

@@ -162,7 +162,8 @@ def show(figures: dict[str, Any]) -> None:
     print(f"steady state     {figures['images_per_second']:6.1f} images/s, {figures['steady_vs_bare_loop']:.2f} of it")
     total = figures["images"] / figures["total_seconds"]
     print(f"with start-up    {total:6.1f} images/s, {figures['total_vs_bare_loop']:.2f} of it")
-    for name, seconds in (figures["seconds"] | {f"workers: {k}": v for k, v in figures["worker_seconds"].items()}).items():
+    stages = figures["seconds"] | {f"workers: {stage}": s for stage, s in figures["worker_seconds"].items()}
+    for name, seconds in stages.items():
         print(f"  {name:<18} {seconds:6.1f} s")
 
 

@@ -7,6 +7,7 @@ Workers import this module for obstore alone, so boto3 and its 30 MB are importe
 """
 
 import os
+from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,7 @@ def object_store(storage: Storage) -> S3Store:
     """A client for whole keys of the bucket, quick enough for one GET a photograph; safe to share between threads."""
     provider = None
     if "AWS_ACCESS_KEY_ID" not in os.environ:
-        # Profiles, SSO and assumed roles are boto3's to resolve. With keys in the environment a worker is spared its memory.
+        # Profiles, SSO and assumed roles are boto3's to resolve. Keys in the environment spare a worker its memory.
         from obstore.auth.boto3 import Boto3CredentialProvider
 
         provider = Boto3CredentialProvider()
@@ -97,7 +98,8 @@ def check_bucket(storage: Storage) -> None:
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        control_client(storage).list_objects_v2(Bucket=storage.bucket, MaxKeys=1, Prefix=storage.landing)
+        with closing(control_client(storage)) as client:
+            client.list_objects_v2(Bucket=storage.bucket, MaxKeys=1, Prefix=storage.landing)
     except (ClientError, BotoCoreError) as error:
         raise explain(error, storage) from None
 

@@ -62,7 +62,7 @@ class Stream(Section):
     """How arrivals become micro-batches."""
 
     trigger_seconds: Annotated[float, Field(ge=0, lt=60)] = 1.0
-    """Time between looks at the landing zone. Under a minute, or Spark lets idle workers go, and their models with them."""
+    """Time between looks at the landing zone. After a minute idle Spark would let workers go, and their models."""
     max_files: Count = 1000
     """Photographs a micro-batch, at most."""
     max_bytes: Count = 1_000_000_000
@@ -131,7 +131,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: Any
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Values come from `load` alone, which knows and reports where each was found."""
         return (init_settings,)

@@ -1,5 +1,6 @@
 """Where every object is: waiting, featurized or refused. From storage alone, whether a stream runs or not."""
 
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import duckdb
 
 from conf.delta import open_table
-from conf.s3 import check_bucket, object_store
+from conf.s3 import check_bucket, control_client, object_store
 from conf.settings import Storage
 from streaming.discovery import Seen, list_landing
 from streaming.manifests import Manifests
@@ -47,7 +48,8 @@ def account(storage: Storage) -> Accounting:
     manifests = Manifests(object_store(storage), storage.state_key("manifests"))
     discovered = [version for number in manifests.numbers() for version in manifests.read(number)]
     seen = Seen(discovered)
-    landed = list(list_landing(storage))
+    with closing(control_client(storage)) as client:
+        landed = list(list_landing(client, storage))
     features, rejects = _features(storage), _rejects(storage)
     return Accounting(
         landed=len(landed),
@@ -89,4 +91,5 @@ def _ask(storage: Storage, table: str, sql: str) -> list[tuple[Any, ...]]:
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.register(table, opened.to_pyarrow_dataset())
-        return connection.execute(sql).fetchall()
+        rows: list[tuple[Any, ...]] = connection.execute(sql).fetchall()
+        return rows

@@ -9,9 +9,7 @@ from conf.settings import find_layers, flatten, load
 
 @click.command(name="config")
 @click.option("--profile", metavar="NAME|FILE.toml", help="Settings profile: local (default), aws, test or a file.")
-@click.option(
-    "--set", "overrides", multiple=True, metavar="SECTION.NAME=VALUE", help="Override one setting; repeatable."
-)
+@click.option("--set", "overrides", multiple=True, metavar="SECTION.NAME=VALUE", help="Set one value; repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def command(profile: str | None, overrides: tuple[str, ...], as_json: bool) -> None:
     """Show all settings and where each comes from.

@@ -1,7 +1,6 @@
 """The `fruits` command: finds the module of a command when it is asked for, and turns errors into one message."""
 
 import importlib
-import sys
 
 import click
 
@@ -49,4 +48,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

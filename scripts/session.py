@@ -4,7 +4,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +27,7 @@ def takes_settings(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--profile` and `--set`, and hand it the settings they make as its first argument."""
 
     @click.option("--profile", metavar="NAME|FILE.toml", help="Settings profile: local (default), aws, test or a file.")
-    @click.option(
-        "--set", "overrides", multiple=True, metavar="SECTION.NAME=VALUE", help="Override one setting; repeatable."
-    )
+    @click.option("--set", "overrides", multiple=True, metavar="SECTION.NAME=VALUE", help="Set one value; repeatable.")
     @functools.wraps(function)
     def with_settings(*args: Any, profile: str | None, overrides: tuple[str, ...], **kwargs: Any) -> Any:
         return function(load(profile, overrides), *args, **kwargs)
@@ -39,7 +37,7 @@ def takes_settings(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def opened(settings: Settings, root: Path = EMBEDDED_ROOT) -> Iterator[Settings]:
-    """Settings whose store answers: with an embedded endpoint, the server runs within and its URL takes the word's place.
+    """Settings whose store answers: an embedded server runs within, and its URL replaces the word.
 
     A server already up (`fruits local up`) is used and left; one started here ends here.
     """
@@ -60,9 +58,9 @@ def connect(settings: Settings, server: "ServerInfo") -> Settings:
     os.environ["AWS_SECRET_ACCESS_KEY"] = server.secret_key
     os.environ.pop("AWS_SESSION_TOKEN", None)
     storage = settings.storage.model_copy(update={"endpoint": server.endpoint})
-    client = control_client(storage)
-    if storage.bucket not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
-        client.create_bucket(Bucket=storage.bucket)
+    with closing(control_client(storage)) as client:
+        if storage.bucket not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
+            client.create_bucket(Bucket=storage.bucket)
     return settings.model_copy(update={"storage": storage})
 
 

@@ -10,8 +10,8 @@ from obstore.store import ObjectStore
 def query_id(store: ObjectStore, prefix: str) -> str:
     """Identity of the streaming query, which lasts as long as its checkpoint.
 
-    Commits are made idempotent under it. A constant in its place would let a new checkpoint, counting its batches from 0
-    again, be taken for a repetition, and its data be dropped in silence.
+    Commits are made idempotent under it. A constant in its place would let a new checkpoint, which counts its batches
+    from 0 again, be taken for a repetition, and its data be dropped in silence.
     """
     found = json.loads(bytes(obstore.get(store, f"{prefix}/metadata").bytes()))
     return str(found["id"])

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from conf.s3 import control_client, explain
+from conf.s3 import explain
 from conf.settings import Storage
 from streaming.manifests import Landed
 
@@ -73,7 +73,7 @@ class Discovery:
         return tuple(piece)
 
 
-def list_landing(storage: Storage, client: "S3Client | None" = None) -> Iterator[Landed]:
+def list_landing(client: "S3Client", storage: Storage) -> Iterator[Landed]:
     """Every object version in the landing zone that is meant as a photograph, in the store's order.
 
     Raises
@@ -83,7 +83,6 @@ def list_landing(storage: Storage, client: "S3Client | None" = None) -> Iterator
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
-    client = client or control_client(storage)
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=storage.bucket, Prefix=storage.landing)
     try:
         for page in pages:

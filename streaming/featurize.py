@@ -49,6 +49,7 @@ _META = pa.schema(
 _ROWS = 256
 
 T = TypeVar("T")
+Decoded = tuple[dict[str, Any], NDArray[np.uint8]]
 Row = tuple[dict[str, Any], NDArray[np.float32] | None]
 
 
@@ -86,45 +87,41 @@ class Featurizer:
         engine = engine_of(self.recipe, self.weights.value)
         fetcher = Fetcher(_store(self.storage), self.gets_in_flight, self.images.max_bytes)
         versions = (Listed(**row) for batch in batches for row in batch.to_pylist())
-        decoded: list[tuple[dict[str, Any], Photograph]] = []
+        decoded: list[Decoded] = []
         for version, body in _timed_iterator(fetcher.fetch(versions), did, "fetch_s"):
             did["objects"] += 1
             meta = asdict(version) | {"label": self._label(version.key)}
-            outcome = self._decode(body, did)
-            if isinstance(outcome, Refusal):
-                did[f"reject.{outcome.reason}"] += 1
-                yield meta | {"reason": outcome.reason.value, "detail": outcome.detail}, None
+            try:
+                if isinstance(body, Refusal):
+                    raise body
+                photograph = self._decode(body, did)
+            except Refusal as refusal:
+                did[f"reject.{refusal.reason}"] += 1
+                yield meta | {"reason": refusal.reason.value, "detail": refusal.detail}, None
                 continue
-            meta["sha256"] = hashlib.sha256(body).hexdigest()
-            decoded.append((meta, outcome))
+            shown = {"width": photograph.width, "height": photograph.height, "format": photograph.format}
+            decoded.append((meta | shown | {"sha256": hashlib.sha256(body).hexdigest()}, photograph.pixels))
             if len(decoded) == engine.batch:
                 yield from _predict(engine, decoded, did)
                 decoded = []
         if decoded:
             yield from _predict(engine, decoded, did)
 
-    def _decode(self, body: bytes | Refusal, did: Tally) -> Photograph | Refusal:
-        if isinstance(body, Refusal):
-            return body
+    def _decode(self, body: bytes, did: Tally) -> Photograph:
         did["bytes"] += len(body)
         did["decodes"] += 1
         with _timed(did, "decode_s"):
-            try:
-                return decode(body, self.recipe.side, self.images.max_pixels)
-            except Refusal as refusal:
-                return refusal
+            return decode(body, self.recipe.side, self.images.max_pixels)
 
     def _label(self, key: str) -> str:
         return key.removeprefix(self.storage.landing).rpartition("/")[0].rpartition("/")[2]
 
 
-def _predict(engine: Engine, decoded: list[tuple[dict[str, Any], Photograph]], did: Tally) -> Iterator[Row]:
+def _predict(engine: Engine, decoded: list[Decoded], did: Tally) -> Iterator[Row]:
     with _timed(did, "predict_s"):
-        features = engine.features(np.stack([photograph.pixels for _, photograph in decoded]))
+        features = engine.features(np.stack([pixels for _, pixels in decoded]))
     did["features"] += len(decoded)
-    for (meta, photograph), vector in zip(decoded, features, strict=True):
-        shown = {"width": photograph.width, "height": photograph.height, "format": photograph.format}
-        yield meta | shown, vector
+    yield from ((meta, vector) for (meta, _), vector in zip(decoded, features, strict=True))
 
 
 def _record_batch(rows: list[Row]) -> pa.RecordBatch:
@@ -147,8 +144,10 @@ def _store(storage: Storage) -> "S3Store":
 @contextmanager
 def _timed(did: Tally, stage: str) -> Iterator[None]:
     start = time.perf_counter()
-    yield
-    did[stage] += time.perf_counter() - start
+    try:
+        yield
+    finally:
+        did[stage] += time.perf_counter() - start
 
 
 def _timed_iterator(iterator: Iterator[T], did: Tally, stage: str) -> Iterator[T]:

@@ -1,7 +1,7 @@
 """Manifests: numbered, immutable lists of object versions. What a manifest lists is what a micro-batch is, for ever.
 
-`state/manifests/000000000042.jsonl` holds a header line and one line an object version. A manifest is created only where
-none of its number exists, so two discoverers cannot disagree on one, and a batch that is run again is the same batch.
+`state/manifests/000000000042.jsonl` holds a header line and one line an object version. A manifest is created only
+where none of its number exists: two discoverers cannot disagree on one, and a batch run again is the same batch.
 """
 
 import json
@@ -77,7 +77,7 @@ class Manifests:
             body = bytes(obstore.get(self._store, self._path(number)).bytes())
         except (NotFoundError, FileNotFoundError):
             raise ContractError(
-                f"Manifest {self._path(number)} is gone, so its batch cannot be run again. Restore it: state/ is not to be edited."
+                f"Manifest {self._path(number)} is gone, so its batch cannot be run again. Restore it from a copy."
             ) from None
         return _parse(self._path(number), body)
 

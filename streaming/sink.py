@@ -1,6 +1,6 @@
 """What a micro-batch does: featurize once, then one commit to features and, where there is any, one to rejects.
 
-A batch that is run again after a crash repeats no commit: Delta keeps (query id, batch id) of the last one in each table.
+A batch that is run again after a crash repeats no commit: Delta keeps the (query, batch) of the last in each table.
 """
 
 import logging
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class BatchReport:
-    """What one micro-batch did. Seconds are of wall time; those of the workers' stages are in `stages`, summed over workers."""
+    """What one micro-batch did. Seconds are of wall time; in `stages` they are the workers', summed over them."""
 
     batch_id: int
     features: int

@@ -1,7 +1,7 @@
 """The Spark source of keys: each manifest is an offset, so a replay is the same list, byte for byte.
 
-Spark calls `latestOffset` in a process of the driver's, `read` in the executors. Spark 4.1 hands `latestOffset` no limit,
-so the limit is ours: it moves on by one bounded manifest a trigger.
+Spark calls `latestOffset` in a process of the driver's, `read` in the executors. Spark 4.1 hands `latestOffset` no
+limit, so the limit is ours: it moves on by one bounded manifest a trigger.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 from pyspark.sql.datasource import DataSource, DataSourceStreamReader, InputPartition
 
-from conf.s3 import object_store
+from conf.s3 import control_client, object_store
 from conf.settings import Settings
 from streaming.discovery import Discovery, Seen, list_landing
 from streaming.manifests import Listed, Manifests
@@ -111,4 +111,5 @@ class KeyReader(DataSourceStreamReader):
         numbers = sorted(self._manifests.numbers())
         seen = Seen(version for number in numbers for version in self._manifests.read(number))
         storage, stream = self._settings.storage, self._settings.stream
-        return Discovery(lambda: list_landing(storage), seen, stream.max_files, stream.max_bytes)
+        client = control_client(storage)
+        return Discovery(lambda: list_landing(client, storage), seen, stream.max_files, stream.max_bytes)

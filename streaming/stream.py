@@ -35,7 +35,7 @@ class Summary:
     bytes: int = 0
     decodes: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
-    """Wall seconds of `start`, `featurize` and `commit`; seconds summed over workers of `fetch`, `decode`, `predict`."""
+    """Wall seconds of `start`, `featurize`, `commit`; summed over workers those of `fetch`, `decode`, `predict`."""
 
     @property
     def objects(self) -> int:
@@ -135,5 +135,5 @@ def _refuse_lost_state(settings: Settings) -> None:
         if opened is not None and opened.file_uris():
             raise ContractError(
                 f"Table {settings.storage.table_uri(table)} holds rows, but {settings.storage.uri('state/checkpoint')} "
-                "knows of no batch: the state was lost or belongs elsewhere. Restore state/, or set storage.prefix to a fresh one."
+                "knows of no batch: the state was lost or belongs elsewhere. Restore it, or set another storage.prefix."
             )

@@ -147,7 +147,7 @@ def test_a_manifest_written_before_a_crash_is_taken_up(
 
     drop_files(GOOD)
     storage = settings.storage
-    listed = list(list_landing(storage))
+    listed = list(list_landing(control_client(storage), storage))
     Manifests(object_store(storage), storage.state_key("manifests")).create(1, listed[:4])
     batches: list[BatchReport] = []
     run(spark, settings, once=True, on_batch=batches.append)
@@ -165,7 +165,7 @@ def test_an_object_gone_or_replaced_after_discovery_is_rejected(
     drop_files({name: GOOD[name] for name in names})
     storage = settings.storage
     store = object_store(storage)
-    Manifests(store, storage.state_key("manifests")).create(1, list(list_landing(storage)))
+    Manifests(store, storage.state_key("manifests")).create(1, list(list_landing(control_client(storage), storage)))
     obstore.delete(store, storage.landing + names[0])
     drop_files({names[1]: GOOD[list(GOOD)[5]]})
     run(spark, settings, once=True)

@@ -1,0 +1,87 @@
+"""Pinning the features table: which files make up the version of now, which rows still count, and who reads what."""
+
+import heapq
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import duckdb
+import pyarrow as pa
+
+from batch.datafiles import Split
+from batch.snapshot import Snapshot
+from conf.delta import open_table
+from conf.errors import DataError
+from conf.settings import Storage
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+# A later version of a key takes the place of earlier ones; of two within S3's second, the one discovered later is later.
+_SUPERSEDED = """
+    SELECT key, etag, manifest FROM features
+    QUALIFY row_number() OVER (PARTITION BY key ORDER BY last_modified DESC, manifest DESC, etag) > 1
+"""
+# Less than this is read sooner than one more task and its worker start.
+_LEAST_PART_BYTES = 8_000_000
+
+
+def pin(storage: Storage, parallelism: int) -> Snapshot:
+    """The features table as it is now.
+
+    Parameters
+    ----------
+    parallelism
+        Parts to cut it into, at most; fewer where there is little to read.
+
+    Raises
+    ------
+    DataError
+        Where there is no table, or it has no rows.
+    """
+    features = open_table(storage, "features")
+    files = [] if features is None else _files(features, storage)
+    if features is None or not files:
+        raise DataError(
+            f"{storage.table_uri('features')} has no rows to fit a PCA on. "
+            "Drop photographs and run `fruits stream --once` first."
+        )
+    return Snapshot(
+        storage,
+        features.version(),
+        features.metadata().configuration["fruits.model_id"],
+        cut(files, parallelism),
+        _superseded(features),
+    )
+
+
+def cut(files: list[tuple[str, int]], parallelism: int) -> tuple[tuple[Split, ...], ...]:
+    """Share out data files, by key and size in bytes, among at most `parallelism` readers.
+
+    A file that is larger than a reader's share is split; who gets which row groups, its own footer tells.
+    """
+    share = max(_LEAST_PART_BYTES, -(-sum(size for _, size in files) // parallelism))
+    splits = [
+        Split(key, size, start, min(start + share, size)) for key, size in files for start in range(0, size, share)
+    ]
+    splits.sort(key=lambda split: split.stop - split.start, reverse=True)
+    total = sum(size for _, size in files)
+    parts: list[list[Split]] = [[] for _ in range(min(-(-total // share), len(splits)))]
+    lightest = [(0, number) for number in range(len(parts))]
+    for split in splits:
+        size, number = lightest[0]
+        heapq.heapreplace(lightest, (size + split.stop - split.start, number))
+        parts[number].append(split)
+    return tuple(tuple(part) for part in parts)
+
+
+def _files(features: "DeltaTable", storage: Storage) -> list[tuple[str, int]]:
+    actions = pa.table(features.get_add_actions())
+    # The log has paths relative to the table, and percent-encoded.
+    keys = [f"{storage.prefix}tables/features/{unquote(path)}" for path in actions["path"].to_pylist()]
+    return list(zip(keys, actions["size_bytes"].to_pylist(), strict=True))
+
+
+def _superseded(features: "DeltaTable") -> frozenset[tuple[str, str, int]]:
+    with duckdb.connect() as connection:
+        connection.register("features", features.to_pyarrow_dataset())
+        return frozenset(connection.execute(_SUPERSEDED).fetchall())
