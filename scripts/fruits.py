@@ -6,6 +6,7 @@ import click
 
 from conf.errors import FruitsError
 
+_INTERRUPTED = 130
 COMMANDS = ("demo", "local", "drop", "stream", "refresh", "query", "status", "config", "doctor")
 
 
@@ -26,6 +27,9 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except FruitsError as error:
             raise click.ClickException(str(error)) from None
+        except KeyboardInterrupt:
+            click.echo("Interrupted. What was committed stays; run it again to go on.", err=True)
+            ctx.exit(_INTERRUPTED)
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -43,7 +47,7 @@ def fruits() -> None:
 
 
 def main() -> None:
-    """Entry point. Exit status: 0 done, 1 failed, 2 misuse."""
+    """Entry point. Exit status: 0 done, 1 failed, 2 misuse, 130 interrupted."""
     fruits()
 
 

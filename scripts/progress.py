@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from scripts.session import is_terminal
 
@@ -25,15 +25,18 @@ class Bar:
 
 
 @contextmanager
-def bar(title: str, total: int | None = None) -> Iterator[Bar]:
-    """A bar while the block runs; silent where stderr is no terminal."""
-    columns = (
+def bar(title: str, total: int | None = None, *, hidden: bool = False) -> Iterator[Bar]:
+    """A bar while the block runs, a spinner where the total is not known; silent where stderr is no terminal."""
+    known = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    unknown = (SpinnerColumn(), TextColumn("{task.completed}"))
+    columns = unknown if total is None else known
+    with Progress(
         TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), disable=not is_terminal(), transient=True) as progress:
+        *columns,
+        console=Console(stderr=True),
+        disable=hidden or not is_terminal(),
+        transient=True,
+    ) as progress:
         yield Bar(progress, title, total)
 
 

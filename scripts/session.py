@@ -2,6 +2,7 @@
 
 import functools
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -37,7 +38,7 @@ def takes_settings(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def opened(settings: Settings, root: Path = EMBEDDED_ROOT) -> Iterator[Settings]:
-    """Settings whose store answers: an embedded server runs within, and its URL replaces the word.
+    """Settings whose store answers: an embedded server runs within, and its URL stands for the word.
 
     A server already up (`fruits local up`) is used and left; one started here ends here.
     """
@@ -51,7 +52,7 @@ def opened(settings: Settings, root: Path = EMBEDDED_ROOT) -> Iterator[Settings]
 
 
 def connect(settings: Settings, server: "ServerInfo") -> Settings:
-    """Point settings and this process's AWS credential chain at an embedded server, and see that the bucket is there."""
+    """Point settings and this process's AWS credential chain at an embedded server; make the bucket if need be."""
     from conf.s3 import control_client
 
     os.environ["AWS_ACCESS_KEY_ID"] = server.access_key
@@ -67,13 +68,23 @@ def connect(settings: Settings, server: "ServerInfo") -> Settings:
 @contextmanager
 def spark_session(settings: Settings) -> Iterator["SparkSession"]:
     """A Spark session that stops at the end; its log goes to a file."""
+    from conf.s3 import check_bucket
     from conf.spark import session
 
+    # A wrong bucket shows in a moment, a JVM takes seconds to start.
+    check_bucket(settings.storage)
     spark = session(settings, SPARK_LOG)
+    # Spark's own handler speaks to the JVM in the middle of whatever is being said to it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield spark
-    finally:
+    except KeyboardInterrupt:
+        # That conversation was cut off, and cannot be gone on with; the JVM ends with this process.
+        raise
+    except BaseException:
         spark.stop()
+        raise
+    spark.stop()
 
 
 def override(settings: Settings, section: str, **values: Any) -> Settings:

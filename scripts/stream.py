@@ -18,26 +18,32 @@ def command(settings: Settings, once: bool) -> None:
     fruits stream --once
     fruits stream --set stream.max_files=200
     """
+    import signal
     import time
+    from threading import Event
 
     from scripts.progress import bar
     from streaming.sink import BatchReport
     from streaming.stream import run
 
-    with opened(settings) as settings, spark_session(settings) as spark, bar("Featurizing") as shown:
-        begun = time.perf_counter()
+    stop = Event()
+    begun = time.perf_counter()
+    with opened(settings) as settings, spark_session(settings) as spark, bar("Featurizing", hidden=not once) as shown:
 
         def on_batch(batch: BatchReport) -> None:
             shown.advance(batch.objects)
             if not once:
-                say(f"batch {batch.batch_id}: {batch.features} features, {sum(batch.rejects.values())} rejects")
+                say(f"batch {batch.batch_id}: {batch.features} features, {batch.objects - batch.features} rejects")
 
+        for end in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(end, lambda *_: stop.set())
         if not once:
             say(f"Watching {settings.storage.uri('landing/')}. Ctrl-C stops.")
-        summary = run(spark, settings, once=once, on_batch=on_batch)
-        seconds = time.perf_counter() - begun
+        summary = run(spark, settings, once=once, stop=stop, on_batch=on_batch)
     reasons = "".join(f", {count} {reason}" for reason, count in sorted(summary.rejects.items()))
     say(
-        f"{summary.objects} objects in {seconds:.1f} s: {summary.features} featurized, "
+        f"{summary.objects} objects in {time.perf_counter() - begun:.1f} s: {summary.features} featurized, "
         f"{summary.rejects.total()} rejected{reasons}; {summary.batches} batches, model {summary.model_id}"
     )
+    if once and stop.is_set():
+        raise KeyboardInterrupt

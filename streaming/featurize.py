@@ -60,8 +60,8 @@ class Featurizer:
     Attributes
     ----------
     count
-        Called once a task with what it did: `objects`, `bytes`, `decodes`, `features`, `reject.<reason>`, and the
-        seconds `fetch_s` (spent waiting for bytes), `decode_s` and `predict_s`.
+        Called once a task with what it did: `bytes`, `decodes`, and the seconds `fetch_s` (spent waiting for bytes),
+        `decode_s` and `predict_s`.
     """
 
     storage: Storage
@@ -89,14 +89,12 @@ class Featurizer:
         versions = (Listed(**row) for batch in batches for row in batch.to_pylist())
         decoded: list[Decoded] = []
         for version, body in _timed_iterator(fetcher.fetch(versions), did, "fetch_s"):
-            did["objects"] += 1
             meta = asdict(version) | {"label": self._label(version.key)}
             try:
                 if isinstance(body, Refusal):
                     raise body
                 photograph = self._decode(body, did)
             except Refusal as refusal:
-                did[f"reject.{refusal.reason}"] += 1
                 yield meta | {"reason": refusal.reason.value, "detail": refusal.detail}, None
                 continue
             shown = {"width": photograph.width, "height": photograph.height, "format": photograph.format}
@@ -120,7 +118,6 @@ class Featurizer:
 def _predict(engine: Engine, decoded: list[Decoded], did: Tally) -> Iterator[Row]:
     with _timed(did, "predict_s"):
         features = engine.features(np.stack([pixels for _, pixels in decoded]))
-    did["features"] += len(decoded)
     yield from ((meta, vector) for (meta, _), vector in zip(decoded, features, strict=True))
 
 

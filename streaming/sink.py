@@ -3,8 +3,8 @@
 A batch that is run again after a crash repeats no commit: Delta keeps the (query, batch) of the last in each table.
 """
 
-import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from streaming.featurize import Featurizer
     from streaming.tally import Tally
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -74,35 +72,34 @@ class Sink:
         featurized = keys.mapInArrow(self._featurizer, FEATURIZED).persist(StorageLevel.MEMORY_AND_DISK)
         try:
             start = time.perf_counter()
-            # A job of its own for the work, so that it is done once whatever the number of tables, and its counts are
-            # known before anything is committed.
-            featurized.write.format("noop").mode("overwrite").save()
+            # This one job does the work, whatever the number of tables, and the rows themselves say who gets some.
+            outcomes = Counter(row.reason for row in featurized.select("reason").collect())
             worked = time.perf_counter()
-            did = {name: number - before.get(name, 0) for name, number in self._tally.value.items()}
-            if did.get("features"):
+            features = outcomes.pop(None, 0)
+            if features:
                 self._append(
                     features_rows(featurized, self._featurizer.recipe.model_id, batch_id), "features", batch_id
                 )
-            rejected = {
-                name.removeprefix("reject."): int(n) for name, n in did.items() if name.startswith("reject.") and n
-            }
-            if rejected:
+            if outcomes:
                 self._append(rejects_rows(featurized, batch_id), "rejects", batch_id)
             committed = time.perf_counter()
         finally:
             featurized.unpersist()
-        self._on_batch(
-            BatchReport(
-                batch_id,
-                features=int(did.get("features", 0)),
-                rejects=rejected,
-                bytes=int(did.get("bytes", 0)),
-                decodes=int(did.get("decodes", 0)),
-                featurize_s=worked - start,
-                commit_s=committed - worked,
-                stages={name: seconds for name, seconds in did.items() if name.endswith("_s")},
+        did = {name: number - before.get(name, 0) for name, number in self._tally.value.items()}
+        # Spark begins a new stream with a batch of nothing.
+        if features or outcomes:
+            self._on_batch(
+                BatchReport(
+                    batch_id,
+                    features,
+                    rejects=dict(outcomes),
+                    bytes=int(did.get("bytes", 0)),
+                    decodes=int(did.get("decodes", 0)),
+                    featurize_s=worked - start,
+                    commit_s=committed - worked,
+                    stages={name: seconds for name, seconds in did.items() if name.endswith("_s")},
+                )
             )
-        )
 
     def _append(self, rows: "DataFrame", table: str, batch_id: int) -> None:
         (

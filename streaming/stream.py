@@ -3,7 +3,9 @@
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from threading import Event
 from typing import TYPE_CHECKING
 
 from pyspark.errors import StreamingQueryException
@@ -22,6 +24,9 @@ from streaming.tally import tally_on
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+
+_LOOK_SECONDS = 0.1
 
 
 @dataclass
@@ -60,6 +65,7 @@ def run(
     settings: Settings,
     *,
     once: bool = False,
+    stop: Event | None = None,
     on_batch: Callable[[BatchReport], None] = lambda batch: None,
 ) -> Summary:
     """Run the stream.
@@ -67,7 +73,9 @@ def run(
     Parameters
     ----------
     once
-        Return when everything that landed before the last look is in the tables; otherwise only when the query ends.
+        Return when everything that landed before the last look is in the tables; otherwise only when stopped.
+    stop
+        Set by another thread or a signal handler, it ends the run; a micro-batch under way is taken up by the next.
     on_batch
         Called after each micro-batch, in a thread of Spark's.
 
@@ -101,11 +109,10 @@ def run(
     query = _start(spark, settings, planned, sink)
     summary.seconds["start"] = time.perf_counter() - begun
     try:
-        query.processAllAvailable() if once else query.awaitTermination()
+        _wait(query, once, stop or Event())
     except StreamingQueryException as error:
         raise from_spark(error) or error from None
     finally:
-        query.stop()
         weights.destroy()
     return summary
 
@@ -126,6 +133,16 @@ def _start(spark: "SparkSession", settings: Settings, planned: int, sink: Sink) 
         .foreachBatch(sink)
         .start()
     )
+
+
+def _wait(query: StreamingQuery, once: bool, stop: Event) -> None:
+    """Wait in a thread of its own for the JVM, so that this one can hear of a stop."""
+    with ThreadPoolExecutor(1, "wait") as pool:
+        ended = pool.submit(query.processAllAvailable if once else query.awaitTermination)
+        while not ended.done() and not stop.wait(_LOOK_SECONDS):
+            pass
+        query.stop()
+        ended.result()
 
 
 def _refuse_lost_state(settings: Settings) -> None:
