@@ -1,7 +1,7 @@
 """Between numpy and Arrow without a copy, and without pandas.
 
-pyarrow imports pandas, half a second and 60 MB a Python worker, as soon as it makes an array from a list or hands one out
-by `to_numpy`. Buffers do without; the way back is `numpy.from_dlpack`.
+pyarrow imports pandas, which costs a Python worker half a second and 60 MB, as soon as it makes an array from a list or
+hands one out by `to_numpy`. Buffers do without; the way back is `numpy.from_dlpack`.
 """
 
 from typing import Any
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 def array_of(values: NDArray[Any]) -> pa.Array:
     """Turn numbers of shape (m,) into an Arrow array."""
-    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(values)])
+    return pa.Array.from_buffers(
+        pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(np.ascontiguousarray(values))]
+    )
 
 
 def mask_of(chosen: NDArray[np.bool_]) -> pa.BooleanArray:

@@ -1,4 +1,4 @@
-"""Reading a table's data files from the bucket: only the columns and row groups that are asked for, ahead of their use."""
+"""Reading a table's data files from the bucket: only the columns and row groups asked for, fetched ahead of use."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,8 +12,9 @@ from obstore.store import ObjectStore
 
 # 5 MB of features of 1,280; half or twice of it is as fast.
 _BATCH_ROWS = 1024
-# Splits under way, the one that is read included: the others are fetched meanwhile. On a store 40 ms away that halves the
-# time of reading large files, and quarters that of small ones. Beyond two, their bytes are bounded.
+# Splits whose bytes are fetched while one is read, so that a distant store's latency is not waited for. At 40 ms a
+# request this reads large files in half of the time and those of 5 MB in a third. Beyond the first, their bytes are
+# bounded too.
 _AHEAD, _AHEAD_BYTES = 4, 16_000_000
 
 
@@ -38,27 +39,30 @@ def read(store: ObjectStore, splits: Iterable[Split], columns: Sequence[str]) ->
     obstore.exceptions.BaseError
         Where the store fails, or a file is gone.
     """
-    started: deque[tuple[int, Iterator[pa.RecordBatch], Future[pa.RecordBatch | None]]] = deque()
-    waiting_bytes = 0
+    started: deque[_Started] = deque()
     with ThreadPoolExecutor(_AHEAD, "read") as pool:
         for split in splits:
             batches = _read_split(store, split, columns)
             # The first batch brings the bytes of its whole row group with it.
-            started.append((split.stop - split.start, batches, pool.submit(next, batches, None)))
-            waiting_bytes += started[-1][0]
-            while len(started) > _AHEAD or (len(started) > 2 and waiting_bytes > _AHEAD_BYTES):
-                size, *current = started.popleft()
-                waiting_bytes -= size
-                yield from _rest(*current)
-        for _, *current in started:
-            yield from _rest(*current)
+            started.append(_Started(split.stop - split.start, batches, pool.submit(next, batches, None)))
+            while len(started) > _AHEAD or (len(started) > 1 and sum(ahead.size for ahead in started) > _AHEAD_BYTES):
+                yield from started.popleft().read()
+        for last in started:
+            yield from last.read()
 
 
-def _rest(batches: Iterator[pa.RecordBatch], first: Future[pa.RecordBatch | None]) -> Iterator[pa.RecordBatch]:
-    batch = first.result()
-    if batch is not None:
-        yield batch
-        yield from batches
+class _Started(NamedTuple):
+    """A split that is being fetched."""
+
+    size: int
+    batches: Iterator[pa.RecordBatch]
+    first: Future[pa.RecordBatch | None]
+
+    def read(self) -> Iterator[pa.RecordBatch]:
+        batch = self.first.result()
+        if batch is not None:
+            yield batch
+            yield from self.batches
 
 
 def _read_split(store: ObjectStore, split: Split, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:

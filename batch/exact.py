@@ -1,4 +1,4 @@
-"""The exact solver: every worker sums up its part with BLAS, the sums are merged, one eigen-decomposition on the driver."""
+"""The exact solver: workers sum up their parts with BLAS, the sums are merged, the driver finds the components."""
 
 from collections.abc import Iterable, Iterator
 from functools import reduce

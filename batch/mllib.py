@@ -1,4 +1,4 @@
-"""The reference solver: Spark MLlib's PCA on the same rows. Slower by an order of magnitude, and the same up to rounding."""
+"""The reference solver: Spark MLlib's PCA on the same rows. Far slower, and the same up to rounding."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING

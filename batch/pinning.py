@@ -11,18 +11,21 @@ from batch.datafiles import Split
 from batch.snapshot import Snapshot
 from conf.delta import open_table
 from conf.errors import DataError
+from conf.s3 import explain
 from conf.settings import Storage
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
-# A later version of a key takes the place of earlier ones; of two within S3's second, the one discovered later is later.
+# A later version of a key takes the place of earlier ones; of two within S3's second, the one discovered later does.
 _SUPERSEDED = """
     SELECT key, etag, manifest FROM features
     QUALIFY row_number() OVER (PARTITION BY key ORDER BY last_modified DESC, manifest DESC, etag) > 1
 """
 # Less than this is read sooner than one more task and its worker start.
 _LEAST_PART_BYTES = 8_000_000
+# Of the short columns there is little in each file: many at once keep a distant store from setting the pace.
+_FILES_AT_ONCE = 16
 
 
 def pin(storage: Storage, parallelism: int) -> Snapshot:
@@ -37,6 +40,8 @@ def pin(storage: Storage, parallelism: int) -> Snapshot:
     ------
     DataError
         Where there is no table, or it has no rows.
+    StorageError
+        Where the store fails, or a data file is gone.
     """
     features = open_table(storage, "features")
     files = [] if features is None else _files(features, storage)
@@ -50,7 +55,7 @@ def pin(storage: Storage, parallelism: int) -> Snapshot:
         features.version(),
         features.metadata().configuration["fruits.model_id"],
         cut(files, parallelism),
-        _superseded(features),
+        _superseded(features, storage),
     )
 
 
@@ -81,7 +86,12 @@ def _files(features: "DeltaTable", storage: Storage) -> list[tuple[str, int]]:
     return list(zip(keys, actions["size_bytes"].to_pylist(), strict=True))
 
 
-def _superseded(features: "DeltaTable") -> frozenset[tuple[str, str, int]]:
+def _superseded(features: "DeltaTable", storage: Storage) -> frozenset[tuple[str, str, int]]:
+    columns = ["key", "etag", "manifest", "last_modified"]
+    try:
+        rows = features.to_pyarrow_dataset().scanner(columns, fragment_readahead=_FILES_AT_ONCE).to_table()
+    except OSError as error:
+        raise explain(error, storage) from None
     with duckdb.connect() as connection:
-        connection.register("features", features.to_pyarrow_dataset())
+        connection.register("features", rows)
         return frozenset(connection.execute(_SUPERSEDED).fetchall())

@@ -37,8 +37,8 @@ def next_version(storage: Storage) -> int:
 def publish(spark: "SparkSession", snapshot: Snapshot, pca: PCA, pca_version: int, solver: str) -> None:
     """Write the model, then the vectors.
 
-    A reader of `reduced` sees the vectors of one model, and that model is in pca_models. Stopped between the two commits,
-    `reduced` is as before, and the next refit takes the next number.
+    A reader of `reduced` sees the vectors of one model, and that model is in pca_models. Stopped between the two
+    commits, `reduced` is as before, and the next refit takes the next number.
     """
     storage = snapshot.storage
     for table in ("pca_models", "reduced"):

@@ -1,8 +1,8 @@
 """The features table at one Delta version, as its data files, which the workers read themselves.
 
-Spark's way from Parquet through rows to Python costs more than the mathematics on them. Delta says which files make up a
-version, and without deletion vectors they are all there is to know. Workers import this: finding the files, which takes
-delta-rs and DuckDB, is `batch.pinning`'s.
+Spark's way from Parquet through rows to Python costs more than the mathematics on them. Delta says which files make up
+a version, and without deletion vectors they are all there is to know. Workers import this module: finding the files,
+which takes delta-rs and DuckDB, is left to `batch.pinning`.
 """
 
 import math
@@ -50,16 +50,19 @@ class Snapshot:
         Raises
         ------
         DataError
-            Where vectors of a batch differ in length, or are not finite.
+            Where vectors differ in length, or are not finite.
         StorageError
             Where the store fails.
         """
         names = dict.fromkeys((*(_ROW_ID if self.superseded else ("key",)), *columns, "features"))
+        length: int | None = None
         try:
             for batch in datafiles.read(object_store(self.storage), self.parts[part], list(names)):
                 current = self._current(batch)
                 if current.num_rows:
-                    yield current, vectors(current)
+                    rows = vectors(current, length)
+                    length = rows.shape[1]
+                    yield current, rows
         except BaseError as error:
             raise explain(error, self.storage) from None
 
@@ -83,26 +86,32 @@ class Snapshot:
         return batch.filter(mask_of(np.fromiter((row not in self.superseded for row in rows), np.bool_)))
 
 
-def vectors(batch: pa.RecordBatch) -> NDArray[np.float32]:
+def vectors(batch: pa.RecordBatch, length: int | None = None) -> NDArray[np.float32]:
     """The features of a batch as one (m, d) array, not copied.
+
+    Parameters
+    ----------
+    length
+        The d expected; that of the first row where none is.
 
     Raises
     ------
     DataError
-        Where their lengths differ, or one of them holds NaN, infinity or null; it names the photograph.
+        Where one of them has another length, or holds NaN, infinity or null; it names the photograph.
     """
     lists = batch.column("features")
     lengths = np.diff(np.from_dlpack(lists.offsets))
-    odd = np.flatnonzero(lengths != lengths[0])
+    expected = length or lengths[0]
+    odd = np.flatnonzero(lengths != expected)
     if len(odd):
         raise DataError(
-            f"The features of {batch.column('key')[odd[0]]} are {lengths[odd[0]]} numbers, those of "
-            f"{batch.column('key')[0]} are {lengths[0]}: the table mixes models. Set storage.prefix to a fresh one."
+            f"The features of {batch.column('key')[odd[0]]} are {lengths[odd[0]]} numbers, of others {expected}: "
+            "the table mixes models. Set storage.prefix to a fresh one."
         )
     flat = lists.flatten()
     if flat.null_count:
         flat = flat.fill_null(math.nan)
-    rows = np.from_dlpack(flat).reshape(len(lists), -1)
+    rows = np.from_dlpack(flat).astype(np.float32, copy=False).reshape(len(lists), -1)
     bad = not_finite(rows)
     if len(bad):
         raise DataError(

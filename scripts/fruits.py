@@ -1,6 +1,7 @@
 """The `fruits` command: finds the module of a command when it is asked for, and turns errors into one message."""
 
 import importlib
+import logging
 
 import click
 
@@ -46,8 +47,18 @@ def fruits() -> None:
     """
 
 
+class _Say(logging.Handler):
+    """Shows what our own modules tell, such as that a first preparation takes a while; Spark's words go to its log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(record.getMessage(), err=True)
+
+
 def main() -> None:
     """Entry point. Exit status: 0 done, 1 failed, 2 misuse, 130 interrupted."""
+    for package in ("conf", "streaming", "batch", "scripts"):
+        logging.getLogger(package).setLevel(logging.INFO)
+        logging.getLogger(package).addHandler(_Say())
     fruits()
 
 

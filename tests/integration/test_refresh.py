@@ -1,0 +1,277 @@
+"""The PCA refresh: the components are right, and `reduced` is the old one or the new one, never anything else."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import obstore
+import pytest
+from numpy.typing import NDArray
+from sklearn import decomposition
+
+import batch.publishing
+from batch import exact
+from batch.pca import PCA
+from batch.pinning import pin
+from batch.refresh import Summary, run
+from conf.delta import ensure_table, open_table
+from conf.errors import ContractError, DataError, FruitsError, StorageError
+from conf.s3 import object_store
+from conf.settings import Settings
+from scripts.session import override
+from tests.integration.features import DAY, MODEL, Rows, draw_vectors, write
+from tests.integration.tables import rows
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+D = 24
+N = 300
+SOLVERS = ["exact", "mllib"]
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """A store of N photographs, some of them overwritten, after one refresh."""
+
+    settings: Settings
+    summary: Summary
+    current: dict[str, tuple[str, NDArray[np.float32]]]
+    """Etag and vector of the newest version, by key."""
+
+
+@pytest.fixture(scope="module")
+def refreshed(spark: "SparkSession", module_settings: Settings) -> Refreshed:
+    overwritten = [*range(0, 200, 10), 299]
+    arrivals = [
+        Rows(range(200), draw_vectors(200, D, seed=1)),
+        Rows(range(200, N), draw_vectors(100, D, seed=2), manifest=2, landed=DAY + timedelta(hours=1)),
+        # Overwritten with something far away: a fit that saw both versions would show it.
+        Rows(overwritten, draw_vectors(21, D, seed=3) * 4, 3, "b", DAY + timedelta(hours=2)),
+    ]
+    current: dict[str, tuple[str, NDArray[np.float32]]] = {}
+    for arrived in arrivals:
+        write(spark, module_settings, arrived)
+        current |= dict(zip(arrived.keys(), zip(arrived.etags(), arrived.vectors, strict=True), strict=True))
+    return Refreshed(module_settings, run(spark, module_settings), current)
+
+
+@pytest.fixture
+def store(refreshed: Refreshed, settings: Settings) -> Settings:
+    """A copy of that store, to change."""
+    bucket, prefix = object_store(settings.storage), refreshed.settings.storage.prefix
+    for meta in obstore.list(bucket, prefix).collect():
+        if not meta["size"]:
+            continue  # a marker of a folder, which the server on files lists and S3 would not
+        obstore.copy(bucket, meta["path"], settings.storage.prefix + meta["path"].removeprefix(prefix))
+    return settings
+
+
+def vectors_of(found: list[dict[str, Any]], column: str) -> dict[str, NDArray[np.float64]]:
+    return {row["key"]: np.array(row[column], dtype=np.float64) for row in found}
+
+
+def oracle(
+    current: dict[str, tuple[str, NDArray[np.float32]]], k: int
+) -> tuple[decomposition.PCA, NDArray[np.float64]]:
+    """scikit-learn's PCA of the newest versions in float64, and what it reduces them to, by increasing key."""
+    matrix = np.stack([current[key][1] for key in sorted(current)]).astype(np.float64)
+    pca = decomposition.PCA(k, svd_solver="full")
+    reduced = pca.fit_transform(matrix)
+    signs = np.array([np.sign(component[np.abs(component).argmax()]) for component in pca.components_])
+    pca.components_ *= signs[:, np.newaxis]
+    return pca, reduced * signs
+
+
+def state(settings: Settings) -> tuple[int, list[dict[str, Any]]] | None:
+    """Delta version and rows of reduced."""
+    opened = open_table(settings.storage, "reduced")
+    return None if opened is None else (opened.version(), rows(settings, "reduced"))
+
+
+def model_versions(settings: Settings) -> list[int]:
+    return sorted(row["pca_version"] for row in rows(settings, "pca_models"))
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_the_answer_is_that_of_scikit_learn(
+    spark: "SparkSession", refreshed: Refreshed, store: Settings, solver: str
+) -> None:
+    summary = run(spark, override(store, "pca", k=10, solver=solver))
+    expected, expected_reduced = oracle(refreshed.current, 10)
+    (model,) = [row for row in rows(store, "pca_models") if row["pca_version"] == summary.pca_version]
+    np.testing.assert_allclose(model["mean"], expected.mean_, rtol=1e-12)
+    np.testing.assert_allclose(model["explained_variance"], expected.explained_variance_, rtol=1e-8)
+    np.testing.assert_allclose(model["explained_variance_ratio"], expected.explained_variance_ratio_, rtol=1e-8)
+    np.testing.assert_allclose(model["components"], expected.components_, atol=1e-6)
+    reduced = vectors_of(rows(store, "reduced"), "reduced")
+    np.testing.assert_allclose([reduced[key] for key in sorted(reduced)], expected_reduced, atol=1e-5)
+    assert (model["n"], model["d"], model["k"], model["solver"]) == (N, D, 10, solver)
+    assert model["total_variance"] == pytest.approx(expected.explained_variance_.sum() + 14 * expected.noise_variance_)
+
+
+def test_without_a_wish_the_components_explain_95_percent(refreshed: Refreshed) -> None:
+    ratios = np.cumsum(refreshed.summary.explained_variance_ratio)
+    assert ratios[-1] >= 0.95 > ratios[-2]
+    (model,) = rows(refreshed.settings, "pca_models")
+    assert model["k"] == len(ratios) == len(model["components"]) == refreshed.summary.k
+    assert (model["model_id"], model["features_version"]) == (MODEL, refreshed.summary.features_version)
+
+
+def test_reduced_has_each_current_photograph_once(refreshed: Refreshed) -> None:
+    found = rows(refreshed.settings, "reduced")
+    assert sorted((row["key"], row["etag"]) for row in found) == sorted(
+        (key, etag) for key, (etag, _) in refreshed.current.items()
+    )
+    features = {(row["key"], row["etag"]): row for row in rows(refreshed.settings, "features")}
+    for row in found:
+        origin = features[row["key"], row["etag"]]
+        assert (row["label"], row["sha256"]) == (origin["label"], origin["sha256"])
+    assert {row["pca_version"] for row in found} == {1}
+    centre = np.mean(list(vectors_of(found, "reduced").values()), axis=0)
+    np.testing.assert_allclose(centre, 0, atol=1e-5)
+
+
+def test_of_versions_within_a_second_the_one_discovered_later_counts(spark: "SparkSession", store: Settings) -> None:
+    same_second = DAY + timedelta(hours=2)
+    later, earlier = draw_vectors(2, D, seed=5)
+    write(spark, store, Rows([0], [later], manifest=9, version="d", landed=same_second))
+    write(spark, store, Rows([0], [earlier], manifest=8, version="c", landed=same_second))
+    run(spark, store)
+    (row,) = [row for row in rows(store, "reduced") if row["key"] == "landing/apple/0000.jpg"]
+    assert row["etag"].startswith("d")
+
+
+def test_a_version_featurized_again_counts_once(spark: "SparkSession", store: Settings) -> None:
+    again = draw_vectors(1, D, seed=6)
+    write(spark, store, Rows([1], again, manifest=4))
+    assert run(spark, store).n == N
+
+
+def test_a_refresh_replaces_everything_in_one_commit(
+    spark: "SparkSession", refreshed: Refreshed, store: Settings
+) -> None:
+    before = open_table(store.storage, "reduced")
+    assert before is not None
+    summary = run(spark, override(store, "pca", k=4))
+    after = open_table(store.storage, "reduced")
+    assert after is not None
+    assert after.version() == before.version() + 1
+    found = after.to_pyarrow_table()
+    assert summary.pca_version == 2
+    assert (found.num_rows, set(found["pca_version"].to_pylist())) == (N, {2})
+    assert model_versions(store) == [1, 2]
+    # Who opened the table before reads on as if nothing had happened.
+    old = before.to_pyarrow_table()
+    assert (old.num_rows, set(old["pca_version"].to_pylist())) == (N, {1})
+    assert {len(vector) for vector in old["reduced"].to_pylist()} == {refreshed.summary.k}
+
+
+class Killed(Exception):
+    """Stands for the end of the driver."""
+
+
+def test_killed_between_its_commits_a_refresh_leaves_reduced_whole_and_the_next_heals(
+    spark: "SparkSession", store: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise Killed
+
+    before = state(store)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(batch.publishing, "Projection", die)
+        run(spark, store)
+    assert model_versions(store) == [1, 2]
+    assert state(store) == before
+    assert run(spark, store).pca_version == 3
+    assert {row["pca_version"] for row in rows(store, "reduced")} == {3}
+
+
+def test_many_parts_are_merged_by_the_workers_first(spark: "SparkSession", refreshed: Refreshed) -> None:
+    snapshot = pin(refreshed.settings.storage, parallelism=1)
+    # Files one by one, and a part that has none.
+    parts = [*((split,) for part in snapshot.parts for split in part), (), *[()] * 9]
+    expected, found = (
+        exact.fit(spark, snapshot, PCA(10)),
+        exact.fit(spark, replace(snapshot, parts=tuple(parts)), PCA(10)),
+    )
+    assert found.n_samples_ == N
+    np.testing.assert_allclose(found.components_, expected.components_, atol=1e-9)
+    np.testing.assert_allclose(found.explained_variance_, expected.explained_variance_, rtol=1e-10)
+
+
+def overwrite_with(count: int) -> Callable[["SparkSession", Settings], None]:
+    return lambda spark, settings: write(spark, settings, Rows(range(count), draw_vectors(count, D, 7)), "overwrite")
+
+
+def append_not_finite(spark: "SparkSession", settings: Settings) -> None:
+    vectors = draw_vectors(3, D, seed=8)
+    vectors[1, 5] = np.nan
+    write(spark, settings, Rows([900, 901, 902], vectors))
+
+
+def append_shorter(spark: "SparkSession", settings: Settings) -> None:
+    write(spark, settings, Rows([900], draw_vectors(1, 9, seed=8)))
+
+
+def append_nothing(spark: "SparkSession", settings: Settings) -> None:
+    pass
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize(
+    ("spoil", "k", "message"),
+    [
+        (append_nothing, 25, "25 components .* 300 feature vectors of length 24 and rank 24: ask for at most 24"),
+        (overwrite_with(5), 10, "10 components .* 5 feature vectors of length 24 and rank 4: ask for at most 4"),
+        (overwrite_with(1), 1, "at least 2 feature vectors, found 1"),
+        (append_not_finite, 3, r"features of landing/pear/0901\.jpg hold NaN"),
+        (append_shorter, 3, "are 9 numbers, of others 24: the table mixes models|vectors of 9 and of 24 numbers"),
+    ],
+    ids=["k over the rank", "fewer rows than k", "one row", "not finite", "mixed lengths"],
+)
+def test_features_that_cannot_give_the_answer_leave_reduced_as_it_was(
+    spark: "SparkSession", store: Settings, solver: str, spoil: Callable[..., None], k: int, message: str
+) -> None:
+    before = state(store)
+    spoil(spark, store)
+    with pytest.raises(DataError, match=message):
+        run(spark, override(store, "pca", k=k, solver=solver))
+    assert state(store) == before
+    assert model_versions(store) == [1]
+
+
+def test_without_features_there_is_nothing_to_refresh(spark: "SparkSession", settings: Settings) -> None:
+    with pytest.raises(DataError, match=r"has no rows to fit a PCA on\. Drop photographs"):
+        run(spark, settings)
+    ensure_table(spark, settings.storage, "features", {"fruits.model_id": MODEL})
+    with pytest.raises(DataError, match=r"has no rows to fit a PCA on\. Drop photographs"):
+        run(spark, settings)
+    assert state(settings) is None
+
+
+def test_a_lost_data_file_is_the_store_failing(spark: "SparkSession", store: Settings) -> None:
+    before = state(store)
+    lost = pin(store.storage, parallelism=1).parts[0][0].key
+    obstore.delete(object_store(store.storage), lost)
+    with pytest.raises(StorageError, match=lost):
+        run(spark, store)
+    assert state(store) == before
+
+
+@pytest.mark.parametrize("table", ["pca_models", "reduced", "features"])
+def test_a_table_of_another_contract_is_refused(spark: "SparkSession", store: Settings, table: str) -> None:
+    before = state(store)
+    uri = store.storage.table_uri(table)
+    spark.sql(f"ALTER TABLE delta.`{uri}` SET TBLPROPERTIES ('fruits.contract' = '0')")
+    with pytest.raises(ContractError, match=f"tables/{table} is of contract 0"):
+        run(spark, store)
+    if table != "reduced":
+        assert state(store) == before
+
+
+def test_a_missing_bucket_is_told_before_anything(spark: "SparkSession", settings: Settings) -> None:
+    with pytest.raises(FruitsError, match="no bucket 'not-there'"):
+        run(spark, override(settings, "storage", bucket="not-there"))
