@@ -27,11 +27,15 @@ if TYPE_CHECKING:
     from conf.settings import Settings
 
 
+GOOD, BAD = list(draw_photos(10, seed=3)), list(draw_bad_objects(seed=3))
+ROWS = {"features": len(GOOD), "rejects": len(BAD), "reduced": len(GOOD), "pca_models": 2}
+
+
 @pytest.fixture(scope="module")
 def storage(spark: "SparkSession", module_settings: "Settings") -> Storage:
     """A store that the whole chain has filled, in two rounds."""
-    settings, photos = module_settings, list(draw_photos(10, seed=3))
-    for k, dropped in ((2, photos[:6]), (3, [*photos[6:], *draw_bad_objects(seed=3)])):
+    settings = module_settings
+    for k, dropped in ((2, GOOD[:6]), (3, [*GOOD[6:], *BAD])):
         drop(settings.storage, ((f"{photo.label}/{photo.name}", photo.data) for photo in dropped))
         stream(spark, settings, once=True)
         refresh(spark, override(settings, "pca", k=k))
@@ -55,7 +59,7 @@ def by_polars(spark: "SparkSession", storage: Storage, table: str) -> pa.Table:
 
 
 def by_spark_sql(spark: "SparkSession", storage: Storage, table: str) -> pa.Table:
-    return spark.sql(f"SELECT * FROM delta.`{storage.table_uri(table)}`").toArrow()
+    return spark.table(f"delta.`{storage.table_uri(table)}`").toArrow()
 
 
 def sorted_rows(table: pa.Table) -> list[dict[str, Any]]:
@@ -71,7 +75,7 @@ def test_every_reader_sees_the_same_rows(
     expected, found = by_delta_rs(spark, storage, table), read(spark, storage, table)
     assert found.column_names == expected.column_names == column_names(table)
     assert sorted_rows(found) == sorted_rows(expected)
-    assert found.num_rows == {"features": 10, "rejects": 8, "reduced": 10, "pca_models": 2}[table]
+    assert found.num_rows == ROWS[table]
 
 
 @pytest.mark.parametrize("table", NAMES)

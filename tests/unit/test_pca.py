@@ -39,6 +39,23 @@ def test_agrees_with_scikit_learn(n: int, d: int, offset: float) -> None:
     assert (ours.k_, ours.n_samples_, ours.scree_.shape) == (k, n, (d,))
 
 
+@pytest.mark.parametrize(("n", "d"), [(400, 12), (8, 25)])
+def test_a_spectrum_of_another_solver_gives_the_same(n: int, d: int) -> None:
+    rows = planted(n, d, offset=3.0)
+    centred = rows - rows.mean(axis=0)
+    _, singular, right = np.linalg.svd(centred, full_matrices=True)
+    values = np.zeros(d)
+    values[: len(singular)] = singular**2 / (n - 1)
+    found = PCA(variance=0.9).fit_spectrum(n, rows.mean(axis=0), values, -right.T)
+    expected = fitted(rows, variance=0.9)
+    np.testing.assert_allclose(found.components_, expected.components_, atol=1e-8)
+    np.testing.assert_allclose(found.explained_variance_ratio_, expected.explained_variance_ratio_, rtol=1e-9)
+    assert (found.k_, found.n_samples_) == (expected.k_, n)
+    assert found.noise_variance_ == pytest.approx(expected.noise_variance_)
+    with pytest.raises(DataError, match=f"ask for at most {min(n - 1, d)}"):
+        PCA(d + 1).fit_spectrum(n, rows.mean(axis=0), values, right.T)
+
+
 @pytest.mark.parametrize(("n", "d", "k"), [(50, 10, 4), (50, 10, 10), (6, 10, 3)])
 def test_noise_variance_is_that_of_scikit_learn(n: int, d: int, k: int) -> None:
     rows = planted(n, d)
