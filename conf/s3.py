@@ -7,7 +7,8 @@ Workers import this module for obstore alone, so boto3 and its 30 MB are importe
 """
 
 import os
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -102,6 +103,24 @@ def check_bucket(storage: Storage) -> None:
             client.list_objects_v2(Bucket=storage.bucket, MaxKeys=1, Prefix=storage.landing)
     except (ClientError, BotoCoreError) as error:
         raise explain(error, storage) from None
+
+
+@contextmanager
+def store_answers(path: str) -> Iterator[None]:
+    """Turn whatever obstore still raises after its retries into one message that names the path.
+
+    Raises
+    ------
+    StorageError
+        What a caller wants to treat by itself, such as an object that is not there, it catches within.
+    """
+    from obstore.exceptions import BaseError
+
+    try:
+        yield
+    except BaseError as error:
+        first = str(error).splitlines()[0][:300]
+        raise StorageError(f"The store failed at {path}: {first}. Is it up, and may this role use it?") from None
 
 
 def explain(error: Exception, storage: Storage) -> StorageError:

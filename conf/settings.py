@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableError
 
 from conf.errors import SettingsError
 
@@ -173,6 +174,9 @@ def load(profile: str | None = None, overrides: Sequence[str] = ()) -> Settings:
     layers = find_layers(profile, overrides)
     merged: dict[str, Any] = {}
     for layer in reversed(layers):
+        if layer.holds("pca.k") or layer.holds("pca.variance"):
+            # They exclude each other, so one of them here takes the place of either of them below.
+            merged["pca"] = {name: value for name, value in merged.get("pca", {}).items() if name == "solver"}
         merged = _merge(merged, layer.values)
     try:
         return Settings.model_validate(merged)
@@ -184,7 +188,10 @@ def find_layers(profile: str | None = None, overrides: Sequence[str] = ()) -> tu
     """The places that settings come from, the one that counts most first."""
     path = _profile_path(profile or os.environ.get("FRUITS_PROFILE") or "local")
     _check_environment()
-    environment = EnvSettingsSource(Settings)()
+    try:
+        environment = EnvSettingsSource(Settings)()
+    except UnreadableError as error:
+        raise SettingsError(f"{error}: write FRUITS_SECTION__NAME=value, such as FRUITS_PCA__K=64.") from None
     layers = [Layer("command line", _nest(overrides)), Layer("environment", environment)]
     return (*layers, Layer(f"profile {path.name}", _read_profile(path)))
 

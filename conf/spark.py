@@ -17,8 +17,11 @@ _ALWAYS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.sql.session.timeZone": "UTC",
-    # A Python worker answers in pieces of this many rows: features of 256 photographs are 1.3 MB.
+    # Rows that the JVM hands a Python worker at a time.
     "spark.sql.execution.arrow.maxRecordsPerBatch": "256",
+    # Numbers of a vector hardly ever repeat: a dictionary of them costs time and saves nothing.
+    "spark.hadoop.parquet.enable.dictionary#features.list.element": "false",
+    "spark.hadoop.parquet.enable.dictionary#reduced.list.element": "false",
 }
 _LOCAL = {
     # On a few cores the JVM's second compiler and parallel collector cost more than they give: a short run takes half

@@ -33,7 +33,7 @@ class Accounting:
     reduced: int = 0
     pca_version: int | None = None
     features_since_pca: int | None = None
-    """Rows of features that the published PCA has not seen."""
+    """Rows of features that the published PCA has not seen; None where that is not known any more."""
 
 
 def account(storage: Storage) -> Accounting:
@@ -45,12 +45,13 @@ def account(storage: Storage) -> Accounting:
         Where the bucket is not there or does not answer.
     """
     check_bucket(storage)
+    # In this order: beside a running stream, what comes later can only have grown by what came before it.
+    with closing(control_client(storage)) as client:
+        landed = list(list_landing(client, storage))
+    features, rejects, reduced = _features(storage), _rejects(storage), _reduced(storage)
     manifests = Manifests(object_store(storage), storage.state_key("manifests"))
     discovered = [version for number in manifests.numbers() for version in manifests.read(number)]
     seen = Seen(discovered)
-    with closing(control_client(storage)) as client:
-        landed = list(list_landing(client, storage))
-    features, rejects = _features(storage), _rejects(storage)
     return Accounting(
         landed=len(landed),
         waiting=sum(version not in seen for version in landed),
@@ -58,7 +59,7 @@ def account(storage: Storage) -> Accounting:
         under_way=len(discovered) - features["features"] - sum(rejects.values()),
         rejects=rejects,
         **features,
-        **_reduced(storage),
+        **reduced,
     )
 
 
@@ -78,10 +79,10 @@ def _reduced(storage: Storage) -> dict[str, Any]:
         return {}
     count, version = published[0]
     seen = _ask(storage, "pca_models", f"SELECT features_version FROM pca_models WHERE pca_version = {int(version)}")  # noqa: S608
-    features = open_table(storage, "features", version=seen[0][0])
-    fitted = features.count() if features else 0
-    now = open_table(storage, "features")
-    return {"reduced": count, "pca_version": version, "features_since_pca": (now.count() if now else 0) - fitted}
+    fitted, now = open_table(storage, "features", version=seen[0][0]), open_table(storage, "features")
+    # The log of an old version is cleaned away in time.
+    since = now.count() - fitted.count() if fitted and now else None
+    return {"reduced": count, "pca_version": version, "features_since_pca": since}
 
 
 def _ask(storage: Storage, table: str, sql: str) -> list[tuple[Any, ...]]:

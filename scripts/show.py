@@ -73,4 +73,6 @@ def _freshness(a: Mapping[str, Any]) -> str:
     if a["pca_version"] is None:
         return "`fruits refresh` makes them"
     since = a["features_since_pca"]
+    if since is None:
+        return f"PCA version {a['pca_version']}"
     return f"PCA version {a['pca_version']}, " + (f"{since} features have come since" if since else "up to date")

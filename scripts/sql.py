@@ -143,13 +143,23 @@ def _write_parquet(answer: pa.RecordBatchReader) -> None:
     import pyarrow.parquet as pq
 
     with pq.ParquetWriter(sys.stdout.buffer, answer.schema) as writer:
-        for batch in answer:
+        for batch in _batches(answer):
             writer.write_batch(batch)
 
 
 def _rows(answer: pa.RecordBatchReader) -> Iterator[dict[str, Any]]:
-    for batch in answer:
+    for batch in _batches(answer):
         yield from batch.to_pylist()
+
+
+def _batches(answer: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """DuckDB works as it is read from, so a bad cast in the last row shows here."""
+    try:
+        yield from answer
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise DataError(str(error).strip()) from None
 
 
 def _plain(value: Any) -> Any:

@@ -1,35 +1,54 @@
-"""What Spark's own checkpoint says: the identity of the query, and the last manifest that it planned a batch for."""
+"""What Spark's own checkpoint says: the identity of the query, and how far it has planned."""
 
 import json
+from dataclasses import dataclass
 
 import obstore
 from obstore.exceptions import NotFoundError
 from obstore.store import ObjectStore
 
+from conf.s3 import store_answers
 
-def query_id(store: ObjectStore, prefix: str) -> str:
-    """Identity of the streaming query, which lasts as long as its checkpoint.
+
+@dataclass(frozen=True)
+class Plan:
+    """The last micro-batch that was planned; it may have been carried out or not."""
+
+    batch_id: int = -1
+    manifest: int = 0
+
+
+def query_id(store: ObjectStore, prefix: str) -> str | None:
+    """Identity of the streaming query, which lasts as long as its checkpoint; None on a new one.
 
     Commits are made idempotent under it. A constant in its place would let a new checkpoint, which counts its batches
     from 0 again, be taken for a repetition, and its data be dropped in silence.
     """
-    found = json.loads(bytes(obstore.get(store, f"{prefix}/metadata").bytes()))
-    return str(found["id"])
+    text = _read(store, f"{prefix}/metadata")
+    return None if text is None else str(json.loads(text)["id"])
 
 
-def planned_manifest(store: ObjectStore, prefix: str) -> int:
-    """Number of the last manifest in the offset log; 0 where no batch was ever planned."""
-    batches = [
-        int(name)
-        for page in obstore.list(store, f"{prefix}/offsets/")
-        for meta in page
-        if (name := meta["path"].rsplit("/", 1)[-1]).isdigit()
-    ]
+def last_plan(store: ObjectStore, prefix: str) -> Plan:
+    """The last entry of the offset log."""
+    with store_answers(f"{prefix}/offsets/"):
+        batches = [
+            int(name)
+            for page in obstore.list(store, f"{prefix}/offsets/")
+            for meta in page
+            if (name := meta["path"].rsplit("/", 1)[-1]).isdigit()
+        ]
     if not batches:
-        return 0
-    try:
-        log = bytes(obstore.get(store, f"{prefix}/offsets/{max(batches)}").bytes()).decode()
-    except (NotFoundError, FileNotFoundError):
+        return Plan()
+    log = _read(store, f"{prefix}/offsets/{max(batches)}")
+    if log is None:
         # Spark purges old entries while it runs; a newer one has come since the listing.
-        return planned_manifest(store, prefix)
-    return int(json.loads(log.splitlines()[-1])["manifest"])
+        return last_plan(store, prefix)
+    return Plan(max(batches), int(json.loads(log.splitlines()[-1])["manifest"]))
+
+
+def _read(store: ObjectStore, path: str) -> str | None:
+    with store_answers(path):
+        try:
+            return bytes(obstore.get(store, path).bytes()).decode()
+        except (NotFoundError, FileNotFoundError):
+            return None

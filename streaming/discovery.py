@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from conf.s3 import explain
@@ -14,16 +13,13 @@ if TYPE_CHECKING:
 
 
 class Seen:
-    """The object versions that manifests list already, each as 16 bytes of a hash of its key and etag."""
+    """The object versions that manifests list already, each as a 16-byte hash of its key and etag."""
 
     def __init__(self, versions: Iterable[Landed] = ()) -> None:
         self._digests = {_digest(version) for version in versions}
 
     def __contains__(self, version: Landed) -> bool:
         return _digest(version) in self._digests
-
-    def __len__(self) -> int:
-        return len(self._digests)
 
     def add(self, versions: Iterable[Landed]) -> None:
         """Remember these versions."""
@@ -43,6 +39,7 @@ class Discovery:
         self._max_files = max_files
         self._max_bytes = max_bytes
         self._rest: Iterator[Landed] = iter(())
+        self._held_back: Landed | None = None
 
     def next_piece(self) -> tuple[Landed, ...]:
         """At most `max_files` unseen versions of at most `max_bytes`, or one larger one; empty where nothing waits."""
@@ -57,14 +54,20 @@ class Discovery:
         """Remember a piece, once a manifest lists it."""
         self._seen.add(piece)
 
+    def _next_versions(self) -> Iterator[Landed]:
+        if self._held_back is not None:
+            version, self._held_back = self._held_back, None
+            yield version
+        yield from self._rest
+
     def _cut(self) -> tuple[Landed, ...]:
         piece: list[Landed] = []
         size = 0
-        for version in self._rest:
+        for version in self._next_versions():
             if version in self._seen:
                 continue
             if piece and size + version.size > self._max_bytes:
-                self._rest = chain([version], self._rest)
+                self._held_back = version
                 break
             piece.append(version)
             size += version.size

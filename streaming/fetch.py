@@ -9,6 +9,7 @@ import obstore
 from obstore.exceptions import NotFoundError, PreconditionError
 from obstore.store import ObjectStore
 
+from conf.s3 import store_answers
 from conf.tables import Reason
 from streaming.decode import Refusal
 from streaming.manifests import Landed
@@ -42,7 +43,7 @@ class Fetcher:
 
         Raises
         ------
-        obstore.exceptions.BaseError
+        StorageError
             Where the store itself fails: that is no bad object, and nothing is to be refused for it.
         """
         under_way: deque[tuple[V, Future[bytes | Refusal]]] = deque()
@@ -59,7 +60,7 @@ class Fetcher:
                 for first, future in under_way:
                     yield first, future.result()
             finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+                pool.shutdown(cancel_futures=True)
 
     def _has_room(self, count: int, size: int) -> bool:
         return count < self._in_flight and size <= _MAX_WAITING_BYTES
@@ -69,12 +70,11 @@ class Fetcher:
             return Refusal(Reason.EMPTY, "0 bytes")
         if version.size > self._max_bytes:
             return Refusal(Reason.TOO_LARGE, f"{version.size} bytes, the limit is {self._max_bytes}")
-        try:
-            # If-Match: the bytes are of the version that was discovered, or there are none.
-            return bytes(obstore.get(self._store, version.key, options={"if_match": f'"{version.etag}"'}).bytes())
-        except (NotFoundError, FileNotFoundError):
-            return Refusal(Reason.GONE, "deleted between discovery and reading")
-        except PreconditionError:
-            return Refusal(
-                Reason.REPLACED, "overwritten between discovery and reading; the new version is read by itself"
-            )
+        with store_answers(version.key):
+            try:
+                # If-Match: the bytes are of the version that was discovered, or there are none.
+                return bytes(obstore.get(self._store, version.key, options={"if_match": f'"{version.etag}"'}).bytes())
+            except (NotFoundError, FileNotFoundError):
+                return Refusal(Reason.GONE, "deleted between discovery and reading")
+            except PreconditionError:
+                return Refusal(Reason.REPLACED, "overwritten between discovery and reading; the new version counts")

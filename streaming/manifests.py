@@ -14,6 +14,7 @@ from obstore.exceptions import AlreadyExistsError, NotFoundError
 from obstore.store import ObjectStore
 
 from conf.errors import ContractError
+from conf.s3 import store_answers
 
 CONTRACT = 1
 _DIGITS = 12
@@ -59,11 +60,12 @@ class Manifests:
             *({"key": e.key, "etag": e.etag, "size": e.size, "at": _iso(e.last_modified)} for e in entries),
         ]
         body = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
-        try:
-            obstore.put(self._store, self._path(number), body.encode("ascii"), mode="create")
-        except AlreadyExistsError:
-            return False
-        return True
+        with store_answers(self._path(number)):
+            try:
+                obstore.put(self._store, self._path(number), body.encode("ascii"), mode="create")
+            except AlreadyExistsError:
+                return False
+            return True
 
     def read(self, number: int) -> tuple[Listed, ...]:
         """What manifest `number` lists.
@@ -73,29 +75,36 @@ class Manifests:
         ContractError
             Where it is missing, cut short, or of a contract that this version does not read.
         """
+        path = self._path(number)
+        with store_answers(path):
+            try:
+                body = bytes(obstore.get(self._store, path).bytes())
+            except (NotFoundError, FileNotFoundError):
+                raise ContractError(
+                    f"Manifest {path} is gone, so its batch cannot be run again. Restore it from a copy."
+                ) from None
         try:
-            body = bytes(obstore.get(self._store, self._path(number)).bytes())
-        except (NotFoundError, FileNotFoundError):
-            raise ContractError(
-                f"Manifest {self._path(number)} is gone, so its batch cannot be run again. Restore it from a copy."
-            ) from None
-        return _parse(self._path(number), body)
+            return _parse(path, body)
+        except (ValueError, KeyError, TypeError):
+            raise ContractError(f"Manifest {path} is damaged. Restore it from a copy.") from None
 
     def exists(self, number: int) -> bool:
         """Whether manifest `number` was written."""
-        try:
-            obstore.head(self._store, self._path(number))
-        except (NotFoundError, FileNotFoundError):
-            return False
-        return True
+        with store_answers(self._path(number)):
+            try:
+                obstore.head(self._store, self._path(number))
+            except (NotFoundError, FileNotFoundError):
+                return False
+            return True
 
     def numbers(self) -> Iterator[int]:
         """The numbers of all manifests, unordered."""
-        for page in obstore.list(self._store, self._prefix + "/"):
-            for meta in page:
-                stem = meta["path"].rsplit("/", 1)[-1].removesuffix(".jsonl")
-                if stem.isdigit():
-                    yield int(stem)
+        with store_answers(self._prefix):
+            for page in obstore.list(self._store, self._prefix + "/"):
+                for meta in page:
+                    stem = meta["path"].rsplit("/", 1)[-1].removesuffix(".jsonl")
+                    if stem.isdigit():
+                        yield int(stem)
 
     def _path(self, number: int) -> str:
         return f"{self._prefix}/{number:0{_DIGITS}d}.jsonl"

@@ -1,6 +1,7 @@
 """What a micro-batch does: featurize once, then one commit to features and, where there is any, one to rejects.
 
 A batch that is run again after a crash repeats no commit: Delta keeps the (query, batch) of the last in each table.
+Only what neither table has is done again, as the landing zone, and so what becomes of an object, may have changed.
 """
 
 import time
@@ -14,16 +15,24 @@ from typing import TYPE_CHECKING
 import pyspark.sql.functions as F  # noqa: N812 (the name everybody knows it by)
 from pyspark import StorageLevel
 
+from conf.delta import open_table
 from conf.settings import Storage
 from conf.tables import column_names
+from streaming.checkpoint import query_id
 from streaming.featurize import FEATURIZED
+from streaming.state import TABLES
 
 if TYPE_CHECKING:
+    from obstore.store import ObjectStore
     from pyspark import Accumulator
     from pyspark.sql import DataFrame
 
     from streaming.featurize import Featurizer
     from streaming.tally import Tally
+
+
+Version = tuple[str, str, int]
+_VERSION = ("key", "etag", "manifest")
 
 
 @dataclass(frozen=True)
@@ -51,24 +60,28 @@ class Sink:
     def __init__(
         self,
         storage: Storage,
+        store: "ObjectStore",
         featurizer: "Featurizer",
         tally: "Accumulator[Tally]",
-        find_query_id: Callable[[], str],
+        last_planned: int,
         on_batch: Callable[[BatchReport], None],
     ) -> None:
         self._storage = storage
+        self._store = store
         self._featurizer = featurizer
         self._tally = tally
-        self._find_query_id = find_query_id
+        self._last_planned = last_planned
         self._on_batch = on_batch
 
     @cached_property
     def _query_id(self) -> str:
         """Read at the first batch: the checkpoint has it once the query runs."""
-        return self._find_query_id()
+        return query_id(self._store, self._storage.state_key("checkpoint")) or ""
 
     def __call__(self, keys: "DataFrame", batch_id: int) -> None:
         before = dict(self._tally.value)
+        done = self._done(batch_id)
+        keys = _without(keys, [version for versions in done.values() for version in versions])
         featurized = keys.mapInArrow(self._featurizer, FEATURIZED).persist(StorageLevel.MEMORY_AND_DISK)
         try:
             start = time.perf_counter()
@@ -77,11 +90,10 @@ class Sink:
             worked = time.perf_counter()
             features = outcomes.pop(None, 0)
             if features:
-                self._append(
-                    features_rows(featurized, self._featurizer.recipe.model_id, batch_id), "features", batch_id
-                )
+                rows = features_rows(featurized, self._featurizer.recipe.model_id, batch_id)
+                self._append(rows, "features", batch_id, again="features" in done)
             if outcomes:
-                self._append(rejects_rows(featurized, batch_id), "rejects", batch_id)
+                self._append(rejects_rows(featurized, batch_id), "rejects", batch_id, again="rejects" in done)
             committed = time.perf_counter()
         finally:
             featurized.unpersist()
@@ -101,14 +113,31 @@ class Sink:
                 )
             )
 
-    def _append(self, rows: "DataFrame", table: str, batch_id: int) -> None:
-        (
-            rows.write.format("delta")
-            .mode("append")
-            .option("txnAppId", self._query_id)
-            .option("txnVersion", str(batch_id))
-            .save(self._storage.table_uri(table))
-        )
+    def _append(self, rows: "DataFrame", table: str, batch_id: int, *, again: bool) -> None:
+        writer = rows.write.format("delta").mode("append")
+        if not again:
+            writer = writer.option("txnAppId", self._query_id).option("txnVersion", str(batch_id))
+        writer.save(self._storage.table_uri(table))
+
+    def _done(self, batch_id: int) -> dict[str, list[Version]]:
+        """What this batch has committed already, by table; only a batch planned before this run can have."""
+        if batch_id > self._last_planned:
+            return {}
+        done = {}
+        for table in TABLES:
+            opened = open_table(self._storage, table)
+            committed = None if opened is None else opened.transaction_version(self._query_id)
+            if opened is not None and committed is not None and committed >= batch_id:
+                rows = opened.to_pyarrow_table(columns=list(_VERSION), filters=[("batch_id", "=", batch_id)])
+                done[table] = list(zip(*(rows[name].to_pylist() for name in _VERSION), strict=True))
+        return done
+
+
+def _without(keys: "DataFrame", versions: list[Version]) -> "DataFrame":
+    if not versions:
+        return keys
+    done = keys.sparkSession.createDataFrame(versions, "key STRING, etag STRING, manifest BIGINT")
+    return keys.join(F.broadcast(done), list(_VERSION), "left_anti").select(*keys.columns)
 
 
 def features_rows(featurized: "DataFrame", model_id: str, batch_id: int) -> "DataFrame":

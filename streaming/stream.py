@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 from pyspark.errors import StreamingQueryException
 from pyspark.sql.streaming import StreamingQuery
 
-from conf.delta import ensure_table, open_table
-from conf.errors import ContractError, from_spark
+from conf.delta import ensure_table
+from conf.errors import from_spark
 from conf.s3 import check_bucket, object_store
 from conf.settings import Settings
-from streaming import checkpoint
 from streaming.featurize import Featurizer
 from streaming.model import load_model
 from streaming.sink import BatchReport, Sink
 from streaming.source import FORMAT, KeySource
+from streaming.state import check_state
 from streaming.tally import tally_on
 
 if TYPE_CHECKING:
@@ -89,9 +89,7 @@ def run(
     storage = settings.storage
     check_bucket(storage)
     store = object_store(storage)
-    planned = checkpoint.planned_manifest(store, storage.state_key("checkpoint"))
-    if planned == 0:
-        _refuse_lost_state(settings)
+    plan = check_state(storage, store)
     model = load_model(settings.model.architecture, settings.model.weights, settings.model.engine)
     ensure_table(spark, storage, "features", {"fruits.model_id": model.recipe.model_id})
     ensure_table(spark, storage, "rejects")
@@ -105,8 +103,8 @@ def run(
     tally = tally_on(spark.sparkContext)
     weights = spark.sparkContext.broadcast(model.payload)
     featurizer = Featurizer(storage, settings.images, settings.stream.gets_in_flight, model.recipe, weights, tally.add)
-    sink = Sink(storage, featurizer, tally, lambda: checkpoint.query_id(store, storage.state_key("checkpoint")), count)
-    query = _start(spark, settings, planned, sink)
+    sink = Sink(storage, store, featurizer, tally, plan.batch_id, count)
+    query = _start(spark, settings, plan.manifest, sink)
     summary.seconds["start"] = time.perf_counter() - begun
     try:
         _wait(query, once, stop or Event())
@@ -143,14 +141,3 @@ def _wait(query: StreamingQuery, once: bool, stop: Event) -> None:
             pass
         query.stop()
         ended.result()
-
-
-def _refuse_lost_state(settings: Settings) -> None:
-    """Tables that hold rows and a checkpoint that never planned a batch do not belong together: rows would double."""
-    for table in ("features", "rejects"):
-        opened = open_table(settings.storage, table)
-        if opened is not None and opened.file_uris():
-            raise ContractError(
-                f"Table {settings.storage.table_uri(table)} holds rows, but {settings.storage.uri('state/checkpoint')} "
-                "knows of no batch: the state was lost or belongs elsewhere. Restore it, or set another storage.prefix."
-            )

@@ -22,5 +22,5 @@ class _Sum(AccumulatorParam[Tally]):
 
 
 def tally_on(context: "SparkContext") -> "Accumulator[Tally]":
-    """A tally that tasks add to; its value on the driver is the sum over all tasks that ended well."""
+    """A tally that tasks add to; its value on the driver sums up what they did, repetitions too."""
     return context.accumulator(defaultdict(float), _Sum())

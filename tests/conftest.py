@@ -1,6 +1,7 @@
 """What all tests share: where real photographs are, and a place of settings' own."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,12 +9,14 @@ import pytest
 _ROOT = Path(__file__).parent.parent
 
 
-@pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside() -> Iterator[None]:
     """A developer's own FRUITS_* variables must not change what tests see."""
-    for name in os.environ:
-        if name.startswith("FRUITS_") and name != "FRUITS_SAMPLE_DATA":
-            monkeypatch.delenv(name)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith("FRUITS_") and name != "FRUITS_SAMPLE_DATA":
+                patch.delenv(name)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -112,10 +112,10 @@ def test_a_driver_that_dies_between_commits_loses_and_doubles_nothing(
     drop_files(GOOD | BAD)
     append = Sink._append
 
-    def dying(self: Sink, table_rows: "DataFrame", table: str, batch_id: int) -> None:
+    def dying(self: Sink, table_rows: "DataFrame", table: str, batch_id: int, *, again: bool) -> None:
         if table == dies_before:
             raise Killed
-        append(self, table_rows, table, batch_id)
+        append(self, table_rows, table, batch_id, again=again)
 
     monkeypatch.setattr(Sink, "_append", dying)
     with pytest.raises(Exception, match="Killed"):
@@ -228,12 +228,62 @@ def test_features_of_another_model_are_not_mixed(spark: "SparkSession", settings
     assert rows(settings, "features") == before
 
 
+def test_a_replay_beside_a_changed_landing_zone_loses_and_doubles_nothing(
+    spark: "SparkSession", settings: Settings, drop_files: Drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop_files(GOOD | BAD)
+    append = Sink._append
+
+    def dying(self: Sink, table_rows: "DataFrame", table: str, batch_id: int, *, again: bool) -> None:
+        if table == "rejects":
+            raise Killed
+        append(self, table_rows, table, batch_id, again=again)
+
+    monkeypatch.setattr(Sink, "_append", dying)
+    with pytest.raises(Exception, match="Killed"):
+        run(spark, settings, once=True)
+    monkeypatch.undo()
+    # One that is in features is deleted: done is done. One that was not written yet is overwritten: it is rejected.
+    store, landing = object_store(settings.storage), settings.storage.landing
+    bad = next(name for name, data in BAD.items() if data)
+    obstore.delete(store, landing + next(iter(GOOD)))
+    drop_files({bad: BAD[bad] + b"more"})
+    run(spark, settings, once=True)
+    assert versions(settings, "features") == sorted((name, etag(data)) for name, data in GOOD.items())
+    assert versions(settings, "rejects") == sorted(
+        [(name, etag(data)) for name, data in BAD.items()] + [(bad, etag(BAD[bad] + b"more"))]
+    )
+    assert account(settings.storage).under_way == 0
+
+
+def test_a_state_older_than_its_tables_is_refused(spark: "SparkSession", settings: Settings, drop_files: Drop) -> None:
+    names = list(GOOD)
+    store, state = object_store(settings.storage), settings.storage.state_key("")
+    drop_files({names[0]: GOOD[names[0]]})
+    run(spark, settings, once=True)
+    kept = {meta["path"] for meta in obstore.list(store, state).collect()}
+    drop_files({names[1]: GOOD[names[1]]})
+    run(spark, settings, once=True)
+    obstore.delete(store, [m["path"] for m in obstore.list(store, state).collect() if m["path"] not in kept])
+    with pytest.raises(ContractError, match="it is older"):
+        run(spark, settings, once=True)
+    assert len(rows(settings, "features")) == 2
+
+
+def test_a_missing_manifest_is_refused(spark: "SparkSession", settings: Settings, drop_files: Drop) -> None:
+    drop_files({name: GOOD[name] for name in list(GOOD)[:2]})
+    run(spark, settings, once=True)
+    obstore.delete(object_store(settings.storage), settings.storage.state_key("manifests/000000000001.jsonl"))
+    with pytest.raises(ContractError, match="Manifest 1 of 1 is missing"):
+        run(spark, settings, once=True)
+
+
 def test_tables_without_their_state_are_refused(spark: "SparkSession", settings: Settings, drop_files: Drop) -> None:
     drop_files(dict(list(GOOD.items())[:2]))
     run(spark, settings, once=True)
     store = object_store(settings.storage)
     state = [meta["path"] for meta in obstore.list(store, f"{settings.storage.prefix}state/").collect()]
     obstore.delete(store, state)
-    with pytest.raises(ContractError, match="state was lost"):
+    with pytest.raises(ContractError, match="it was lost"):
         run(spark, settings, once=True)
     assert len(rows(settings, "features")) == 2

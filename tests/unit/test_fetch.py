@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import obstore
 import pytest
-from obstore.exceptions import BaseError
 from obstore.store import HTTPStore, MemoryStore
 
+from conf.errors import StorageError
 from conf.tables import Reason
 from streaming.decode import Refusal
 from streaming.fetch import Fetcher
@@ -50,5 +50,5 @@ def test_a_dead_store_is_no_bad_object() -> None:
         "http://127.0.0.1:9/", client_options={"allow_http": True}, retry_config={"max_retries": 0}
     )
     version = Landed("landing/a", "e", 5, datetime.now(UTC))
-    with pytest.raises(BaseError):
+    with pytest.raises(StorageError, match="The store failed at landing/a"):
         list(Fetcher(dead, in_flight=2, max_bytes=1000).fetch([version]))

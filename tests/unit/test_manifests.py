@@ -64,3 +64,13 @@ def test_one_of_another_contract_is_refused() -> None:
     obstore.put(store, "m/000000000001.jsonl", b'{"contract":99,"manifest":1,"entries":0}\n')
     with pytest.raises(ContractError, match="contract 99; this version reads 1"):
         Manifests(store, "m").read(1)
+
+
+def test_one_cut_within_a_line_is_damaged_not_a_defect() -> None:
+    store = MemoryStore()
+    kept = Manifests(store, "m")
+    kept.create(1, [Landed("landing/1.jpg", "e", 1, MOMENT)])
+    whole = bytes(obstore.get(store, "m/000000000001.jsonl").bytes())
+    obstore.put(store, "m/000000000001.jsonl", whole[:-10])
+    with pytest.raises(ContractError, match="damaged"):
+        kept.read(1)

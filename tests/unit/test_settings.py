@@ -21,7 +21,24 @@ def test_command_line_over_environment_over_profile(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("profile", sorted(path.stem for path in PROFILES.glob("*.toml")))
 def test_every_profile_that_ships_loads(profile: str) -> None:
-    assert load(profile).storage.bucket
+    assert load(profile, ["storage.bucket=mine"]).storage.bucket == "mine"
+
+
+def test_the_aws_profile_asks_for_a_bucket() -> None:
+    with pytest.raises(SettingsError, match=r"storage\.bucket: Field required"):
+        load("aws")
+
+
+def test_k_above_takes_the_place_of_variance_below(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRUITS_PCA__K", "10")
+    pca = load("test", ["pca.variance=0.9"]).pca
+    assert (pca.k, pca.variance) == (None, 0.9)
+
+
+def test_a_section_that_is_no_section_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRUITS_STREAM", "x")
+    with pytest.raises(SettingsError, match="stream"):
+        load("test")
 
 
 def test_a_profile_may_be_a_file_of_ones_own(tmp_path: Path) -> None:
