@@ -74,6 +74,9 @@ class Fetcher:
             try:
                 # If-Match: the bytes are of the version that was discovered, or there are none.
                 return bytes(obstore.get(self._store, version.key, options={"if_match": f'"{version.etag}"'}).bytes())
+            except ValueError as error:
+                # S3 knows keys that our client does not: empty segments, `.` and `..`, control characters.
+                return Refusal(Reason.UNSUPPORTED, f"this key cannot be read: {' '.join(str(error).split())[:150]}")
             except (NotFoundError, FileNotFoundError):
                 return Refusal(Reason.GONE, "deleted between discovery and reading")
             except PreconditionError:

@@ -52,3 +52,13 @@ def test_a_dead_store_is_no_bad_object() -> None:
     version = Landed("landing/a", "e", 5, datetime.now(UTC))
     with pytest.raises(StorageError, match="The store failed at landing/a"):
         list(Fetcher(dead, in_flight=2, max_bytes=1000).fetch([version]))
+
+
+@pytest.mark.parametrize("key", ["landing/a//b.jpg", "landing/./b.jpg", "landing/a\nb.jpg"])
+def test_a_key_that_no_client_can_ask_for_costs_itself_alone(key: str) -> None:
+    store = MemoryStore()
+    odd, good = Landed(key, "e", 5, datetime.now(UTC)), put(store, "landing/a", b"bytes")
+    (_, refusal), (_, data) = Fetcher(store, in_flight=2, max_bytes=1000).fetch([odd, good])
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason is Reason.UNSUPPORTED
+    assert data == b"bytes"
