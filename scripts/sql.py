@@ -63,7 +63,8 @@ class Tables:
             raise DataError(self._explain(str(error))) from None
 
     def close(self) -> None:
-        """Let go of the tables."""
+        """Let go of the tables, and of questions that were not answered to the end."""
+        self._connection.interrupt()
         self._connection.close()
 
     def _explain(self, message: str) -> str:
@@ -160,6 +161,9 @@ def _batches(answer: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         if isinstance(error, BrokenPipeError):
             raise
         raise DataError(str(error).strip()) from None
+    finally:
+        # Threads that still scan for an answer that nobody waits for must end before the interpreter does.
+        answer.close()
 
 
 def _plain(value: Any) -> Any:
