@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from batch.datafiles import Split
 from batch.snapshot import Snapshot
-from conf.delta import open_table
+from conf.delta import dataset, open_table
 from conf.errors import DataError
 from conf.s3 import explain
 from conf.settings import Storage
@@ -89,7 +89,7 @@ def _files(features: "DeltaTable", storage: Storage) -> list[tuple[str, int]]:
 def _superseded(features: "DeltaTable", storage: Storage) -> frozenset[tuple[str, str, int]]:
     columns = ["key", "etag", "manifest", "last_modified"]
     try:
-        rows = features.to_pyarrow_dataset().scanner(columns, fragment_readahead=_FILES_AT_ONCE).to_table()
+        rows = dataset(features, storage).scanner(columns, fragment_readahead=_FILES_AT_ONCE).to_table()
     except OSError as error:
         raise explain(error, storage) from None
     with duckdb.connect() as connection:

@@ -27,7 +27,7 @@ from sklearn.decomposition import PCA
 from batch.refresh import Summary, run
 from batch.snapshot import vectors
 from bench.features import write_features
-from conf.delta import open_table
+from conf.delta import dataset, open_table
 from conf.settings import Settings, load
 from conf.spark import session
 from scripts.embedded_s3 import serve
@@ -160,8 +160,8 @@ def in_memory(settings: Settings) -> NDArray[np.float32]:
     opened = open_table(settings.storage, "features")
     if opened is None:
         raise SystemExit("there is no features table")
-    dataset = opened.to_pyarrow_dataset()
-    return np.concatenate([vectors(batch) for batch in dataset.to_batches(columns=["key", "features"])])
+    batches = dataset(opened, settings.storage).to_batches(columns=["key", "features"])
+    return np.concatenate([vectors(batch) for batch in batches])
 
 
 def fit_sklearn(features: NDArray[np.floating[Any]]) -> tuple[float, NDArray[np.float64]]:

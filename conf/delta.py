@@ -6,11 +6,12 @@ from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
 from conf.errors import ContractError, StorageError
-from conf.s3 import delta_options
+from conf.s3 import arrow_filesystem, delta_options
 from conf.settings import Storage
 from conf.tables import COLUMNS, CONTRACT, short_columns
 
 if TYPE_CHECKING:
+    from pyarrow.dataset import Dataset
     from pyspark.sql import SparkSession
 
 
@@ -38,6 +39,18 @@ def open_table(storage: Storage, table: str, version: int | None = None) -> Delt
             "Move it away, or set storage.prefix to a fresh one."
         )
     return opened
+
+
+def dataset(opened: DeltaTable, storage: Storage) -> "Dataset":
+    """The rows of an opened table, for scans that read only the columns and row groups they need.
+
+    Through pyarrow's own S3 client. The one that delta-rs would give it is Python called from pyarrow's threads, and a
+    process that ends before these do is aborted: half of the short ones were.
+    """
+    from pyarrow.fs import SubTreeFileSystem
+
+    root = opened.table_uri.removeprefix("s3://").rstrip("/")
+    return opened.to_pyarrow_dataset(filesystem=SubTreeFileSystem(root, arrow_filesystem(storage)))
 
 
 def ensure_table(spark: "SparkSession", storage: Storage, table: str, properties: dict[str, str] | None = None) -> None:

@@ -19,10 +19,12 @@ from conf.settings import EMBEDDED, Storage
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from pyarrow.fs import S3FileSystem
 
 _CONNECT_SECONDS = 5
 _ANSWER_SECONDS = 60
 _RETRY_SECONDS = 120
+_KEY = "AWS_ACCESS_KEY_ID"
 
 
 def control_client(storage: Storage) -> "S3Client":
@@ -45,7 +47,7 @@ def control_client(storage: Storage) -> "S3Client":
 def object_store(storage: Storage) -> S3Store:
     """A client for whole keys of the bucket, quick enough for one GET a photograph; safe to share between threads."""
     provider = None
-    if "AWS_ACCESS_KEY_ID" not in os.environ:
+    if _KEY not in os.environ:
         # Profiles, SSO and assumed roles are boto3's to resolve. Keys in the environment spare a worker its memory.
         from obstore.auth.boto3 import Boto3CredentialProvider
 
@@ -62,6 +64,21 @@ def object_store(storage: Storage) -> S3Store:
         },
         retry_config={"retry_timeout": timedelta(seconds=_RETRY_SECONDS)},
         credential_provider=provider,
+    )
+
+
+def arrow_filesystem(storage: Storage) -> "S3FileSystem":
+    """A client for pyarrow's scans. It keeps the credentials of now, so it is for a question, not for a service."""
+    from pyarrow.fs import S3FileSystem
+
+    endpoint = _endpoint(storage)
+    return S3FileSystem(
+        region=storage.region,
+        scheme="http" if _is_http(storage) else "https",
+        endpoint_override=endpoint and endpoint.partition("://")[2],
+        connect_timeout=_CONNECT_SECONDS,
+        request_timeout=_ANSWER_SECONDS,
+        **({} if _KEY in os.environ else _keys_of_now()),
     )
 
 
@@ -146,6 +163,17 @@ def explain(error: Exception, storage: Storage) -> StorageError:
             return StorageError(
                 f"The {where} failed: {str(error).splitlines()[0][:300]}. Try again; look at its own log."
             )
+
+
+def _keys_of_now() -> dict[str, str | None]:
+    """What boto3's chain resolves, as pyarrow's own knows neither SSO nor profiles that assume a role."""
+    import boto3
+
+    found = boto3.Session().get_credentials()
+    if found is None:
+        return {}
+    keys = found.get_frozen_credentials()
+    return {"access_key": keys.access_key, "secret_key": keys.secret_key, "session_token": keys.token}
 
 
 def _endpoint(storage: Storage) -> str | None:

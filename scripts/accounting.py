@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from conf.delta import open_table
+from conf.delta import dataset, open_table
 from conf.s3 import check_bucket, control_client, object_store
 from conf.settings import Storage
 from streaming.discovery import Seen, list_landing
@@ -91,6 +91,6 @@ def _ask(storage: Storage, table: str, sql: str) -> list[tuple[Any, ...]]:
         return []
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        connection.register(table, opened.to_pyarrow_dataset())
+        connection.register(table, dataset(opened, storage))
         rows: list[tuple[Any, ...]] = connection.execute(sql).fetchall()
         return rows

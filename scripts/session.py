@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from conf.errors import SettingsError
-from conf.settings import EMBEDDED, Settings, load
+from conf.settings import EMBEDDED, Settings, Storage, load
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -53,16 +53,27 @@ def opened(settings: Settings, root: Path = EMBEDDED_ROOT) -> Iterator[Settings]
 
 def connect(settings: Settings, server: "ServerInfo") -> Settings:
     """Point settings and this process's AWS credential chain at an embedded server; make the bucket if need be."""
-    from conf.s3 import control_client
-
     os.environ["AWS_ACCESS_KEY_ID"] = server.access_key
     os.environ["AWS_SECRET_ACCESS_KEY"] = server.secret_key
     os.environ.pop("AWS_SESSION_TOKEN", None)
     storage = settings.storage.model_copy(update={"endpoint": server.endpoint})
-    with closing(control_client(storage)) as client:
-        if storage.bucket not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
-            client.create_bucket(Bucket=storage.bucket)
+    _ensure_bucket(storage)
     return settings.model_copy(update={"storage": storage})
+
+
+def _ensure_bucket(storage: Storage) -> None:
+    import obstore
+    from obstore.exceptions import BaseError
+
+    from conf.s3 import control_client, object_store
+
+    try:
+        # boto3 would tell as well, but half a second later, which is half of what a question takes.
+        obstore.list_with_delimiter(object_store(storage), storage.state_key(""))
+    except BaseError:
+        with closing(control_client(storage)) as client:
+            if storage.bucket not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
+                client.create_bucket(Bucket=storage.bucket)
 
 
 @contextmanager

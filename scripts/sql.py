@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import duckdb
 import pyarrow as pa
 
-from conf.delta import open_table
+from conf.delta import dataset, open_table
 from conf.errors import DataError
 from conf.settings import Storage
 from conf.tables import NAMES
@@ -44,7 +44,7 @@ class Tables:
             if opened is None:
                 self._missing.add(name)
             else:
-                self._connection.register(name, opened.to_pyarrow_dataset())
+                self._connection.register(name, dataset(opened, storage))
 
     def ask(self, sql: str) -> pa.RecordBatchReader:
         """The answer to one SELECT, in pieces.

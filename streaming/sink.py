@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import pyarrow.compute as pc
 import pyspark.sql.functions as F  # noqa: N812 (the name everybody knows it by)
 from pyspark import StorageLevel
 
-from conf.delta import open_table
+from conf.delta import dataset, open_table
 from conf.settings import Storage
 from conf.tables import column_names
 from streaming.checkpoint import query_id
@@ -128,7 +129,8 @@ class Sink:
             opened = open_table(self._storage, table)
             committed = None if opened is None else opened.transaction_version(self._query_id)
             if opened is not None and committed is not None and committed >= batch_id:
-                rows = opened.to_pyarrow_table(columns=list(_VERSION), filters=[("batch_id", "=", batch_id)])
+                ours = pc.field("batch_id") == batch_id
+                rows = dataset(opened, self._storage).to_table(list(_VERSION), filter=ours)
                 done[table] = list(zip(*(rows[name].to_pylist() for name in _VERSION), strict=True))
         return done
 

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from conf.delta import open_table
+from conf.delta import dataset, open_table
 from conf.settings import Settings
 
 
 def rows(settings: Settings, table: str) -> list[dict[str, Any]]:
     """All rows of a table; none where it does not exist."""
     opened = open_table(settings.storage, table)
-    return opened.to_pyarrow_table().to_pylist() if opened else []
+    return dataset(opened, settings.storage).to_table().to_pylist() if opened else []
 
 
 def versions(settings: Settings, table: str) -> list[tuple[str, str]]:

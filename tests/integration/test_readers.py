@@ -1,6 +1,8 @@
 """The tables open in every reader of Delta, without Spark as with it, and keep to their contract."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +10,7 @@ import obstore
 import polars as pl
 import pyarrow as pa
 import pytest
+from deltalake import QueryBuilder
 from pyspark.sql.types import StructType
 
 from batch.refresh import run as refresh
@@ -45,7 +48,7 @@ def storage(spark: "SparkSession", module_settings: "Settings") -> Storage:
 def by_delta_rs(spark: "SparkSession", storage: Storage, table: str) -> pa.Table:
     opened = open_table(storage, table)
     assert opened is not None
-    return opened.to_pyarrow_table()
+    return pa.table(QueryBuilder().register(table, opened).execute(f"SELECT * FROM {table}").read_all())  # noqa: S608
 
 
 def by_duckdb(spark: "SparkSession", storage: Storage, table: str) -> pa.Table:
@@ -100,3 +103,17 @@ def test_every_table_has_the_columns_of_its_contract(spark: "SparkSession", stor
     promised = StructType.fromDDL(COLUMNS[table]).jsonValue()["fields"]
     assert json.loads(opened.schema().to_json())["fields"] == promised
     assert not any(field["nullable"] for field in promised)
+
+
+def test_a_process_that_read_a_table_ends_well(storage: Storage) -> None:
+    """Threads that run Python while the interpreter ends abort it, each second time or so."""
+    script = f"""
+from conf.delta import dataset, open_table
+from conf.settings import Storage
+storage = Storage.model_validate_json({storage.model_dump_json()!r})
+for _ in range(5):
+    table = dataset(open_table(storage, "features"), storage).to_table()
+"""
+    for _ in range(5):
+        process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+        assert (process.stderr, process.returncode) == ("", 0)

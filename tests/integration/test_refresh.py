@@ -16,7 +16,7 @@ from batch import exact
 from batch.pca import PCA
 from batch.pinning import pin
 from batch.refresh import Summary, run
-from conf.delta import ensure_table, open_table
+from conf.delta import dataset, ensure_table, open_table
 from conf.errors import ContractError, DataError, FruitsError, StorageError
 from conf.s3 import object_store
 from conf.settings import Settings
@@ -159,12 +159,12 @@ def test_a_refresh_replaces_everything_in_one_commit(
     after = open_table(store.storage, "reduced")
     assert after is not None
     assert after.version() == before.version() + 1
-    found = after.to_pyarrow_table()
+    found = dataset(after, store.storage).to_table()
     assert summary.pca_version == 2
     assert (found.num_rows, set(found["pca_version"].to_pylist())) == (N, {2})
     assert model_versions(store) == [1, 2]
     # Who opened the table before reads on as if nothing had happened.
-    old = before.to_pyarrow_table()
+    old = dataset(before, store.storage).to_table()
     assert (old.num_rows, set(old["pca_version"].to_pylist())) == (N, {1})
     assert {len(vector) for vector in old["reduced"].to_pylist()} == {refreshed.summary.k}
 
