@@ -13,15 +13,12 @@ from conf.delta import dataset, open_table
 from conf.errors import DataError
 from conf.s3 import explain
 from conf.settings import Storage
+from conf.tables import VERSION_RANK
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
-# A later version of a key takes the place of earlier ones; of two within S3's second, the one discovered later does.
-_SUPERSEDED = """
-    SELECT key, etag, manifest FROM features
-    QUALIFY row_number() OVER (PARTITION BY key ORDER BY last_modified DESC, manifest DESC, etag) > 1
-"""
+_SUPERSEDED = f"SELECT key, etag, manifest FROM features QUALIFY {VERSION_RANK} > 1"  # noqa: S608
 # Less than this is read sooner than one more task and its worker start.
 _LEAST_PART_BYTES = 8_000_000
 # Of the short columns there is little in each file: many at once keep a distant store from setting the pace.

@@ -5,6 +5,7 @@ FruitsError
 ├── SetupError      this machine lacks something (Java, a jar, weights): install it
 ├── StorageError    the object store refuses, is not there, or does not answer: mend access
 ├── ContractError   tables or state belong to another model or version: choose which to keep
+├── LeaseError      another stream works on this state: wait for it, or stop it
 └── DataError       the data cannot give what was asked (no rows, not finite): mend the data
 
 A message says what happened, the value found, and what to do next. Anything else that is raised is a defect.
@@ -33,11 +34,15 @@ class ContractError(FruitsError):
     """A table or the state was made by another model or contract version."""
 
 
+class LeaseError(FruitsError):
+    """Another stream holds the lease on this state, or has taken it over."""
+
+
 class DataError(FruitsError):
     """The data cannot give what was asked of it."""
 
 
-_LEAVES = {leaf.__name__: leaf for leaf in (SettingsError, SetupError, StorageError, ContractError, DataError)}
+_LEAVES = {leaf.__name__: leaf for leaf in FruitsError.__subclasses__()}
 _RAISED_IN_WORKER = re.compile(r"conf\.errors\.(\w+): (.+)")
 
 

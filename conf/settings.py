@@ -64,10 +64,14 @@ class Stream(Section):
 
     trigger_seconds: Annotated[float, Field(ge=0, lt=60)] = 1.0
     """Time between looks at the landing zone. After a minute idle Spark would let workers go, and their models."""
-    max_files: Count = 1000
+    backlog_seconds: Annotated[float, Field(gt=0, le=600)] = 60.0
+    """How long a micro-batch should take while many photographs wait; while few do, it takes a few seconds."""
+    max_files: Count = 100_000
     """Photographs a micro-batch, at most."""
-    max_bytes: Count = 1_000_000_000
+    max_bytes: Count = 10_000_000_000
     """Bytes a micro-batch, at most (one larger photograph still makes a batch of its own)."""
+    lease_seconds: Annotated[int, Field(ge=5, le=3600)] = 30
+    """After this long without a sign of life from the stream, another may take its place."""
     gets_in_flight: Annotated[int, Field(ge=1, le=256)] = 16
     """GETs that each worker keeps under way: sixteen hide S3's 100 ms."""
 

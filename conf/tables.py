@@ -62,6 +62,14 @@ COLUMNS = {
 }
 
 
+# A key's versions from the newest on, as SQL: later ones take the place of earlier ones. Of two within S3's second, and
+# of one that was processed again, that of the later manifest counts.
+VERSION_RANK = "row_number() OVER (PARTITION BY key ORDER BY last_modified DESC, manifest DESC, etag)"
+
+VIEWS = {"current": ("features", f"SELECT * FROM features QUALIFY {VERSION_RANK} = 1")}  # noqa: S608
+"""Views beside the tables: what each is of, and its definition. `current` has the newest version of each key."""
+
+
 class Reason(StrEnum):
     """Why an object is in `rejects`. Codes are part of the contract: add, never rename."""
 

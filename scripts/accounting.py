@@ -10,8 +10,8 @@ import duckdb
 from conf.delta import dataset, open_table
 from conf.s3 import check_bucket, control_client, object_store
 from conf.settings import Storage
-from streaming.discovery import Seen, list_landing
-from streaming.manifests import Manifests
+from streaming.discovery import list_landing
+from streaming.ledger import Ledger
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,12 @@ def account(storage: Storage) -> Accounting:
     with closing(control_client(storage)) as client:
         landed = list(list_landing(client, storage))
     features, rejects, reduced = _features(storage), _rejects(storage), _reduced(storage)
-    manifests = Manifests(object_store(storage), storage.state_key("manifests"))
-    discovered = [version for number in manifests.numbers() for version in manifests.read(number)]
-    seen = Seen(discovered)
+    ledger = Ledger(object_store(storage), storage)
     return Accounting(
         landed=len(landed),
-        waiting=sum(version not in seen for version in landed),
-        discovered=len(discovered),
-        under_way=len(discovered) - features["features"] - sum(rejects.values()),
+        waiting=sum(version not in ledger for version in landed),
+        discovered=ledger.listed,
+        under_way=ledger.listed - features["features"] - sum(rejects.values()),
         rejects=rejects,
         **features,
         **reduced,

@@ -14,7 +14,7 @@ import pyarrow as pa
 from conf.delta import dataset, open_table
 from conf.errors import DataError
 from conf.settings import Storage
-from conf.tables import NAMES
+from conf.tables import NAMES, VIEWS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,6 +45,9 @@ class Tables:
                 self._missing.add(name)
             else:
                 self._connection.register(name, dataset(opened, storage))
+        for view, (table, definition) in VIEWS.items():
+            if table not in self._missing:
+                self._connection.execute(f"CREATE VIEW {view} AS {definition}")
 
     def ask(self, sql: str) -> pa.RecordBatchReader:
         """The answer to one SELECT, in pieces.
@@ -68,9 +71,10 @@ class Tables:
         self._connection.close()
 
     def _explain(self, message: str) -> str:
-        for name in self._missing:
-            if f"Table with name {name} does not exist" in message:
-                return f"There is no table {name} yet. `{_MADE_BY[name]}` makes it."
+        needs = {name: name for name in NAMES} | {view: table for view, (table, _) in VIEWS.items()}
+        for name, table in needs.items():
+            if table in self._missing and f"Table with name {name} does not exist" in message:
+                return f"There is no table {table} yet. `{_MADE_BY[table]}` makes it."
         return message
 
 

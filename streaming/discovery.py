@@ -1,58 +1,57 @@
-"""Discovery by listing: which object versions in the landing zone no manifest lists yet."""
+"""Discovery: which object versions in the landing zone no manifest lists yet."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from conf.s3 import explain
 from conf.settings import Storage
+from streaming.admission import Limits
 from streaming.manifests import Landed
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-class Seen:
-    """The object versions that manifests list already, each as a 16-byte hash of its key and etag."""
+class Arrivals(Protocol):
+    """Where object versions are heard of, be they new or not."""
 
-    def __init__(self, versions: Iterable[Landed] = ()) -> None:
-        self._digests = {_digest(version) for version in versions}
+    def look(self) -> Iterator[Landed]:
+        """What there is to see now, read no further than it is asked for."""
+        ...
 
-    def __contains__(self, version: Landed) -> bool:
-        return _digest(version) in self._digests
+    def taken(self, versions: Iterable[Landed], manifest: int) -> None:
+        """A manifest lists these: this one, or one before it."""
+        ...
 
-    def add(self, versions: Iterable[Landed]) -> None:
-        """Remember these versions."""
-        self._digests.update(map(_digest, versions))
+    def done(self, manifest: int) -> None:
+        """Everything that this manifest and those before it list is in the tables."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what was heard of; a new object hears of it again."""
+        ...
 
 
 class Discovery:
-    """Cuts what a listing shows and nobody has seen into bounded pieces.
+    """Cuts what is heard of and no manifest lists into bounded pieces.
 
-    A listing is read as far as one piece needs and no further: a backlog of a million objects starts its first batch
-    after the first pages, and only a page is ever held.
+    A look goes as far as one piece needs and no further: a backlog of a million objects starts its first batch at once.
     """
 
-    def __init__(self, listing: Callable[[], Iterator[Landed]], seen: Seen, max_files: int, max_bytes: int) -> None:
-        self._listing = listing
-        self._seen = seen
-        self._max_files = max_files
-        self._max_bytes = max_bytes
+    def __init__(self, arrivals: Arrivals, is_listed: Callable[[Landed], bool]) -> None:
+        self._arrivals = arrivals
+        self._is_listed = is_listed
         self._rest: Iterator[Landed] = iter(())
         self._held_back: Landed | None = None
 
-    def next_piece(self) -> tuple[Landed, ...]:
-        """At most `max_files` unseen versions of at most `max_bytes`, or one larger one; empty where nothing waits."""
-        piece = self._cut()
-        # The rest of a listing begun earlier may be empty although something has come since it began.
+    def next_piece(self, limits: Limits) -> tuple[Landed, ...]:
+        """Versions that wait, within the limits or one larger one; empty where nothing waits."""
+        piece = self._cut(limits)
+        # The rest of a look begun earlier may be empty although something has come since it began.
         if not piece:
-            self._rest = self._listing()
-            piece = self._cut()
+            self._rest = self._arrivals.look()
+            piece = self._cut(limits)
         return piece
-
-    def mark_seen(self, piece: Iterable[Landed]) -> None:
-        """Remember a piece, once a manifest lists it."""
-        self._seen.add(piece)
 
     def _next_versions(self) -> Iterator[Landed]:
         if self._held_back is not None:
@@ -60,20 +59,41 @@ class Discovery:
             yield version
         yield from self._rest
 
-    def _cut(self) -> tuple[Landed, ...]:
-        piece: list[Landed] = []
+    def _cut(self, limits: Limits) -> tuple[Landed, ...]:
+        piece: dict[tuple[str, str], Landed] = {}
         size = 0
         for version in self._next_versions():
-            if version in self._seen:
+            if self._is_listed(version) or (version.key, version.etag) in piece:
                 continue
-            if piece and size + version.size > self._max_bytes:
+            if piece and size + version.size > limits.size:
                 self._held_back = version
                 break
-            piece.append(version)
+            piece[version.key, version.etag] = version
             size += version.size
-            if len(piece) == self._max_files:
+            if len(piece) == limits.files:
                 break
-        return tuple(piece)
+        return tuple(piece.values())
+
+
+class Listing:
+    """Arrivals as a listing of the whole landing zone shows them."""
+
+    def __init__(self, client: "S3Client", storage: Storage) -> None:
+        self._client = client
+        self._storage = storage
+
+    def look(self) -> Iterator[Landed]:
+        """List, a page at a time."""
+        return list_landing(self._client, self._storage)
+
+    def taken(self, versions: Iterable[Landed], manifest: int) -> None:
+        """Nothing to do: the next listing shows them again."""
+
+    def done(self, manifest: int) -> None:
+        """Nothing to do."""
+
+    def close(self) -> None:
+        """Nothing to do."""
 
 
 def list_landing(client: "S3Client", storage: Storage) -> Iterator[Landed]:
@@ -99,7 +119,3 @@ def list_landing(client: "S3Client", storage: Storage) -> Iterator[Landed]:
 def is_photograph(path: str) -> bool:
     """Whether a path below the landing zone is meant as one: no folder marker, nothing hidden by `_` or `.`."""
     return path[-1:] not in ("", "/") and not any(part.startswith(("_", ".")) for part in path.split("/"))
-
-
-def _digest(version: Landed) -> bytes:
-    return hashlib.blake2b(f"{version.key}\0{version.etag}".encode(), digest_size=16).digest()

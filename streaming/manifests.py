@@ -40,6 +40,11 @@ class Listed(Landed):
     manifest: int
 
 
+def listed(versions: Sequence[Landed], number: int) -> tuple[Listed, ...]:
+    """What manifest `number` says of these versions, once it lists them."""
+    return tuple(Listed(v.key, v.etag, v.size, _to_milliseconds(v.last_modified), number) for v in versions)
+
+
 class Manifests:
     """The manifests below one key prefix of an object store."""
 
@@ -88,19 +93,10 @@ class Manifests:
         except (ValueError, KeyError, TypeError):
             raise ContractError(f"Manifest {path} is damaged. Restore it from a copy.") from None
 
-    def exists(self, number: int) -> bool:
-        """Whether manifest `number` was written."""
-        with store_answers(self._path(number)):
-            try:
-                obstore.head(self._store, self._path(number))
-            except (NotFoundError, FileNotFoundError):
-                return False
-            return True
-
-    def numbers(self) -> Iterator[int]:
-        """The numbers of all manifests, unordered."""
+    def numbers(self, after: int = 0) -> Iterator[int]:
+        """The numbers of all manifests beyond `after`, unordered, at the cost of a listing of these."""
         with store_answers(self._prefix):
-            for page in obstore.list(self._store, self._prefix + "/"):
+            for page in obstore.list(self._store, self._prefix + "/", offset=self._path(after)):
                 for meta in page:
                     stem = meta["path"].rsplit("/", 1)[-1].removesuffix(".jsonl")
                     if stem.isdigit():
@@ -122,6 +118,10 @@ def _parse(path: str, body: bytes) -> tuple[Listed, ...]:
     rows = map(json.loads, lines)
     number = found["manifest"]
     return tuple(Listed(r["key"], r["etag"], r["size"], datetime.fromisoformat(r["at"]), number) for r in rows)
+
+
+def _to_milliseconds(moment: datetime) -> datetime:
+    return datetime.fromisoformat(_iso(moment))
 
 
 def _iso(moment: datetime) -> str:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from streaming.featurize import Featurizer
+    from streaming.lease import Lease
     from streaming.tally import Tally
 
 
@@ -64,6 +65,7 @@ class Sink:
         store: "ObjectStore",
         featurizer: "Featurizer",
         tally: "Accumulator[Tally]",
+        lease: "Lease",
         last_planned: int,
         on_batch: Callable[[BatchReport], None],
     ) -> None:
@@ -71,6 +73,7 @@ class Sink:
         self._store = store
         self._featurizer = featurizer
         self._tally = tally
+        self._lease = lease
         self._last_planned = last_planned
         self._on_batch = on_batch
 
@@ -118,6 +121,7 @@ class Sink:
         writer = rows.write.format("delta").mode("append")
         if not again:
             writer = writer.option("txnAppId", self._query_id).option("txnVersion", str(batch_id))
+        self._lease.check()
         writer.save(self._storage.table_uri(table))
 
     def _done(self, batch_id: int) -> dict[str, list[Version]]:

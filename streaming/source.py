@@ -1,7 +1,7 @@
 """The Spark source of keys: each manifest is an offset, so a replay is the same list, byte for byte.
 
 Spark calls `latestOffset` in a process of the driver's, `read` in the executors. Spark 4.1 hands `latestOffset` no
-limit, so the limit is ours: it moves on by one bounded manifest a trigger.
+limit, so the limit is ours: it moves on by one bounded manifest a trigger, and that is how `--once` drains, too.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,8 +14,10 @@ from pyspark.sql.datasource import DataSource, DataSourceStreamReader, InputPart
 
 from conf.s3 import control_client, object_store
 from conf.settings import Settings
-from streaming.discovery import Discovery, Seen, list_landing
-from streaming.manifests import Listed, Manifests
+from streaming.admission import Admission, Limits
+from streaming.discovery import Arrivals, Discovery, Listing
+from streaming.ledger import Ledger
+from streaming.manifests import Listed, Manifests, listed
 
 FORMAT = "fruits_keys"
 KEYS = "key STRING, etag STRING, size BIGINT, last_modified TIMESTAMP, manifest BIGINT"
@@ -71,28 +73,33 @@ class KeyReader(DataSourceStreamReader):
         self._partitions = partitions
 
     def __getstate__(self) -> dict[str, Any]:
-        """Settings alone travel to the executors: clients hold sockets, and discovery a memory of everything seen."""
-        return {name: value for name, value in self.__dict__.items() if name not in ("_manifests", "_discovery")}
+        """Settings alone travel to the executors: clients hold sockets, and the ledger a memory of everything seen."""
+        return {name: self.__dict__[name] for name in ("_settings", "_planned", "_partitions")}
 
     def initialOffset(self) -> dict[str, int]:
         return {"manifest": 0}
 
     def latestOffset(self) -> dict[str, int]:
-        """Move on to the next manifest: the one already written after the last planned, else one newly discovered."""
+        """Move on to the next manifest: one written before a crash and not planned yet, else one newly discovered."""
         following = self._planned + 1
-        if self._manifests.exists(following):
-            self._discovery.mark_seen(self._manifests.read(following))
-            self._planned = following
-        elif piece := self._discovery.next_piece():
-            # Somebody else's manifest of this number counts; what ours held beyond it is found by the next listing.
-            written = self._manifests.create(following, piece)
-            self._discovery.mark_seen(piece if written else self._manifests.read(following))
+        limits = self._admission.limits()
+        if self._ledger.last >= following:
+            admitted = self._ledger.manifests.read(following)
+        else:
+            admitted = self._discover(following, limits)
+        if admitted:
+            self._admission.admitted(len(admitted))
             self._planned = following
         return {"manifest": self._planned}
 
+    def commit(self, end: dict[str, int]) -> None:
+        """Spark has noted that everything up to here is in the tables."""
+        self._arrivals.done(end["manifest"])
+
     def partitions(self, start: dict[str, int], end: dict[str, int]) -> Sequence[Keys]:
+        manifests = Manifests(object_store(self._settings.storage), self._settings.storage.state_key("manifests"))
         numbers = range(start["manifest"] + 1, end["manifest"] + 1)
-        versions = tuple(version for number in numbers for version in self._manifests.read(number))
+        versions = tuple(version for number in numbers for version in manifests.read(number))
         shares = min(self._partitions, len(versions))
         return [Keys(versions[share::shares]) for share in range(shares)]
 
@@ -100,16 +107,34 @@ class KeyReader(DataSourceStreamReader):
         assert isinstance(partition, Keys)  # noqa: S101 (narrows for the type checker; Spark hands back what we planned)
         yield pa.RecordBatch.from_pylist([asdict(version) for version in partition.versions], schema=KEYS_ARROW)
 
+    def _discover(self, number: int, limits: Limits) -> tuple[Listed, ...]:
+        """Write the next manifest, if there is anything for it."""
+        piece = self._discovery.next_piece(limits)
+        if not piece:
+            return ()
+        written, wanted = self._ledger.manifests.create(number, piece), listed(piece, number)
+        found = wanted if written else self._ledger.manifests.read(number)
+        if found == wanted:
+            self._arrivals.taken(piece, number)
+        else:
+            # A driver that has lost its lease wrote it. It counts; what ours held beyond it, a new look will show.
+            self._arrivals.close()
+            del self._discovery, self._arrivals
+        self._ledger.add(number, found)
+        return found
+
     @cached_property
-    def _manifests(self) -> Manifests:
-        storage = self._settings.storage
-        return Manifests(object_store(storage), storage.state_key("manifests"))
+    def _ledger(self) -> Ledger:
+        return Ledger(object_store(self._settings.storage), self._settings.storage)
+
+    @cached_property
+    def _arrivals(self) -> Arrivals:
+        return Listing(control_client(self._settings.storage), self._settings.storage)
 
     @cached_property
     def _discovery(self) -> Discovery:
-        """Built at the first look: reads every manifest once, to know what was seen."""
-        numbers = sorted(self._manifests.numbers())
-        seen = Seen(version for number in numbers for version in self._manifests.read(number))
-        storage, stream = self._settings.storage, self._settings.stream
-        client = control_client(storage)
-        return Discovery(lambda: list_landing(client, storage), seen, stream.max_files, stream.max_bytes)
+        return Discovery(self._arrivals, self._ledger.__contains__)
+
+    @cached_property
+    def _admission(self) -> Admission:
+        return Admission(self._settings.stream, self._partitions)

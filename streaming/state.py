@@ -7,6 +7,7 @@ from conf.errors import ContractError
 from conf.settings import Storage
 from streaming import checkpoint
 from streaming.checkpoint import Plan
+from streaming.ledger import saved_numbers
 from streaming.manifests import Manifests
 
 TABLES = ("features", "rejects")
@@ -33,8 +34,9 @@ def check_state(storage: Storage, store: ObjectStore) -> Plan:
                 raise _apart(storage, table, "holds rows, but the state knows of no batch: it was lost")
         elif (opened.transaction_version(query_id) or 0) > plan.batch_id:
             raise _apart(storage, table, f"holds later batches than {plan.batch_id}, the state's last: it is older")
-    missing = set(range(1, plan.manifest + 1)).difference(
-        Manifests(store, storage.state_key("manifests")).numbers() if plan.manifest else ()
+    known = max(saved_numbers(store, storage.state_key("seen")), default=0)
+    missing = set(range(known + 1, plan.manifest + 1)).difference(
+        Manifests(store, storage.state_key("manifests")).numbers(after=known) if plan.manifest else ()
     )
     if missing:
         raise ContractError(

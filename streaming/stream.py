@@ -16,6 +16,7 @@ from conf.errors import from_spark
 from conf.s3 import check_bucket, object_store
 from conf.settings import Settings
 from streaming.featurize import Featurizer
+from streaming.lease import Lease
 from streaming.model import load_model
 from streaming.sink import BatchReport, Sink
 from streaming.source import FORMAT, KeySource
@@ -82,36 +83,40 @@ def run(
     Raises
     ------
     FruitsError
-        Before anything is written, where bucket, model, tables or state are not as they should be; later, where the
-        store or the model fails. Everything committed stays, and the next run goes on from there.
+        Before anything is written, where bucket, model, tables or state are not as they should be or another stream
+        works on them; later, where the store or the model fails, or the lease is lost. Everything committed stays, and
+        the next run goes on from there.
     """
     begun = time.perf_counter()
     storage = settings.storage
     check_bucket(storage)
-    store = object_store(storage)
-    plan = check_state(storage, store)
     model = load_model(settings.model.architecture, settings.model.weights, settings.model.engine)
-    ensure_table(spark, storage, "features", {"fruits.model_id": model.recipe.model_id})
-    ensure_table(spark, storage, "rejects")
+    with Lease(storage, settings.stream.lease_seconds) as lease:
+        store = object_store(storage)
+        plan = check_state(storage, store)
+        ensure_table(spark, storage, "features", {"fruits.model_id": model.recipe.model_id})
+        ensure_table(spark, storage, "rejects")
 
-    summary = Summary(model.recipe.model_id)
+        summary = Summary(model.recipe.model_id)
 
-    def count(batch: BatchReport) -> None:
-        summary.add(batch)
-        on_batch(batch)
+        def count(batch: BatchReport) -> None:
+            summary.add(batch)
+            on_batch(batch)
 
-    tally = tally_on(spark.sparkContext)
-    weights = spark.sparkContext.broadcast(model.payload)
-    featurizer = Featurizer(storage, settings.images, settings.stream.gets_in_flight, model.recipe, weights, tally.add)
-    sink = Sink(storage, store, featurizer, tally, plan.batch_id, count)
-    query = _start(spark, settings, plan.manifest, sink)
-    summary.seconds["start"] = time.perf_counter() - begun
-    try:
-        _wait(query, once, stop or Event())
-    except StreamingQueryException as error:
-        raise from_spark(error) or error from None
-    finally:
-        weights.destroy()
+        tally = tally_on(spark.sparkContext)
+        weights = spark.sparkContext.broadcast(model.payload)
+        featurizer = Featurizer(
+            storage, settings.images, settings.stream.gets_in_flight, model.recipe, weights, tally.add
+        )
+        sink = Sink(storage, store, featurizer, tally, lease, plan.batch_id, count)
+        query = _start(spark, settings, plan.manifest, sink)
+        summary.seconds["start"] = time.perf_counter() - begun
+        try:
+            _wait(query, once, stop or Event())
+        except StreamingQueryException as error:
+            raise from_spark(error) or error from None
+        finally:
+            weights.destroy()
     return summary
 
 

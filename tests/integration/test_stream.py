@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import obstore
 import pytest
 
-from conf.errors import ContractError, SettingsError, SetupError, StorageError
+from conf.errors import ContractError, LeaseError, SettingsError, SetupError, StorageError
 from conf.s3 import control_client, object_store
 from conf.settings import Settings
+from scripts import sql
 from scripts.accounting import account
 from scripts.fruit_photos import draw_bad_objects, draw_photos
 from scripts.session import override
+from streaming.lease import Holder, Lease, read
 from streaming.sink import BatchReport, Sink
 from streaming.stream import run
 from tests.integration.tables import rows, versions
@@ -99,6 +101,8 @@ def test_an_overwritten_object_is_a_new_version(spark: "SparkSession", settings:
     drop_files({"apple/1.jpg": second})
     run(spark, settings, once=True)
     assert versions(settings, "features") == sorted([("apple/1.jpg", etag(first)), ("apple/1.jpg", etag(second))])
+    with sql.tables(settings.storage) as asked:
+        assert asked.ask("SELECT etag FROM current").read_all().to_pylist() == [{"etag": etag(second)}]
 
 
 class Killed(Exception):
@@ -287,3 +291,36 @@ def test_tables_without_their_state_are_refused(spark: "SparkSession", settings:
     with pytest.raises(ContractError, match="it was lost"):
         run(spark, settings, once=True)
     assert len(rows(settings, "features")) == 2
+
+
+def test_a_second_stream_is_refused(spark: "SparkSession", settings: Settings, drop_files: Drop) -> None:
+    drop_files(GOOD)
+    with Lease(settings.storage, 30), pytest.raises(LeaseError, match="Another stream works on"):
+        run(spark, settings, once=True)
+    assert rows(settings, "features") == []
+    assert run(spark, settings, once=True).features == len(GOOD)
+
+
+def test_a_stream_that_lost_its_lease_commits_nothing(
+    spark: "SparkSession", settings: Settings, drop_files: Drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop_files(GOOD)
+    append = Sink._append
+
+    def paused(self: Sink, *args: "DataFrame | str | int", **kwargs: bool) -> None:
+        # Meanwhile its lease ran out, and another stream came.
+        successor = Lease(settings.storage, 30)
+        held = read(successor._client, settings.storage)
+        assert held is not None
+        assert successor._write({"IfMatch": held.etag}, Holder("successor", "another-host", 1, None))
+        append(self, *args, **kwargs)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patched, pytest.raises(LeaseError, match="was lost to another stream"):
+        patched.setattr(Sink, "_append", paused)
+        run(spark, settings, once=True)
+    assert rows(settings, "features") == []
+    with pytest.raises(LeaseError, match="process 1 on another-host"):
+        run(spark, settings, once=True)
+    obstore.delete(object_store(settings.storage), settings.storage.state_key("lease.json"))
+    assert run(spark, settings, once=True).features == len(GOOD)
+    assert versions(settings, "features") == sorted((name, etag(data)) for name, data in GOOD.items())

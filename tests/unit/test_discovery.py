@@ -1,14 +1,16 @@
 """Discovery: everything once, in bounded pieces, whatever the order it lands in."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streaming.discovery import Discovery, Seen, is_photograph
+from streaming.admission import Limits
+from streaming.discovery import Discovery, is_photograph
 from streaming.manifests import Landed
+from streaming.seen import Seen
 
 MOMENT = datetime(2026, 5, 4, tzinfo=UTC)
 
@@ -17,44 +19,77 @@ def landed(key: str, etag: str = "e", size: int = 10) -> Landed:
     return Landed(f"landing/{key}", etag, size, MOMENT)
 
 
-def drain(discovery: Discovery) -> Iterator[tuple[Landed, ...]]:
-    while piece := discovery.next_piece():
-        discovery.mark_seen(piece)
-        yield piece
+class Zone:
+    """Arrivals that are shown as they are, as often as is looked."""
+
+    def __init__(self, look: Callable[[], Iterable[Landed]]) -> None:
+        self._look = look
+
+    def look(self) -> Iterator[Landed]:
+        return iter(self._look())
+
+    def taken(self, versions: Iterable[Landed], manifest: int) -> None: ...
+
+    def done(self, manifest: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Drained:
+    """A discovery whose pieces become manifests at once."""
+
+    def __init__(self, look: Callable[[], Iterable[Landed]], files: int = 10, size: int = 1000) -> None:
+        self.seen = Seen()
+        self.discovery = Discovery(Zone(look), self.seen.__contains__)
+        self.limits = Limits(files, size)
+
+    def pieces(self) -> Iterator[tuple[Landed, ...]]:
+        while piece := self.discovery.next_piece(self.limits):
+            self.seen.add(piece)
+            yield piece
 
 
 @given(st.lists(st.tuples(st.text(max_size=5), st.sampled_from("ab"), st.integers(0, 300)), unique_by=lambda e: e[:2]))
 def test_every_version_once_in_pieces_within_limits(entries: list[tuple[str, str, int]]) -> None:
     versions = [landed(*entry) for entry in entries]
-    pieces = list(drain(Discovery(lambda: iter(versions), Seen(), max_files=3, max_bytes=200)))
+    pieces = list(Drained(lambda: versions, files=3, size=200).pieces())
     assert [version for piece in pieces for version in piece] == versions
     for piece in pieces:
         assert len(piece) <= 3
         assert len(piece) == 1 or sum(version.size for version in piece) <= 200
 
 
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("12")), max_size=30), st.integers(1, 4))
+def test_what_is_heard_of_twice_is_taken_once(heard: list[tuple[str, str]], files: int) -> None:
+    versions = [landed(*version) for version in heard]
+    taken = [version for piece in Drained(lambda: versions, files=files).pieces() for version in piece]
+    assert taken == list(dict.fromkeys(versions))
+
+
 def test_what_manifests_list_is_not_found_again_after_a_restart() -> None:
     versions = [landed("a"), landed("b")]
-    assert list(drain(Discovery(lambda: iter(versions), Seen(versions[:1]), 10, 1000))) == [(versions[1],)]
+    drained = Drained(lambda: versions)
+    drained.seen.add(versions[:1])
+    assert list(drained.pieces()) == [(versions[1],)]
 
 
 def test_an_overwritten_object_is_a_new_version() -> None:
     zone = [landed("a", "old")]
-    discovery = Discovery(lambda: iter(zone), Seen(), 10, 1000)
-    assert len(list(drain(discovery))) == 1
+    drained = Drained(lambda: zone)
+    assert len(list(drained.pieces())) == 1
     zone[0] = landed("a", "new")
-    assert list(drain(discovery)) == [(landed("a", "new"),)]
+    assert list(drained.pieces()) == [(landed("a", "new"),)]
 
 
 def test_a_late_key_is_found_wherever_it_sorts() -> None:
     zone = [landed("m")]
-    discovery = Discovery(lambda: iter(zone), Seen(), 10, 1000)
-    list(drain(discovery))
+    drained = Drained(lambda: zone)
+    list(drained.pieces())
     zone.insert(0, landed("a"))
-    assert list(drain(discovery)) == [(landed("a"),)]
+    assert list(drained.pieces()) == [(landed("a"),)]
 
 
-def test_a_backlog_is_listed_no_further_than_one_piece_needs() -> None:
+def test_a_backlog_is_looked_at_no_further_than_one_piece_needs() -> None:
     pulled = 0
 
     def endless() -> Iterator[Landed]:
@@ -63,15 +98,13 @@ def test_a_backlog_is_listed_no_further_than_one_piece_needs() -> None:
             pulled += 1
             yield landed(str(pulled))
 
-    discovery = Discovery(endless, Seen(), max_files=5, max_bytes=10**9)
-    assert len(discovery.next_piece()) == 5
+    assert len(next(Drained(endless, files=5, size=10**9).pieces())) == 5
     assert pulled == 5
 
 
 def test_one_object_larger_than_the_limit_is_a_piece_of_its_own() -> None:
     versions = [landed("small"), landed("huge", size=10**12), landed("small too")]
-    pieces = list(drain(Discovery(lambda: iter(versions), Seen(), 10, 1000)))
-    assert [[version.key for version in piece] for piece in pieces] == [
+    assert [[version.key for version in piece] for piece in Drained(lambda: versions).pieces()] == [
         ["landing/small"],
         ["landing/huge"],
         ["landing/small too"],

@@ -1,0 +1,207 @@
+"""The lease: one stream on one state, and no other.
+
+`state/lease.json` says who holds it. It is only ever written on condition that it is still what was last read, so of
+any number of streams one wins. The holder renews it, and renews it once more before each commit: a driver that was
+paused, lost the lease and wakes up finds that out before it commits. What remains is the time between that renewal and
+the end of the commit: a driver paused there, for longer than the lease lasts, commits beside its successor.
+
+Whether a lease has run out is told by the store's clock alone: its `Date` against the object's `Last-Modified`.
+"""
+
+import json
+import logging
+import os
+import platform
+import uuid
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from threading import Event, Lock, Thread
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from conf.errors import FruitsError, LeaseError
+from conf.s3 import control_client, explain
+from conf.settings import Storage
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+# Renewals a lease's life: two may fail before somebody else may come.
+_RENEWALS = 3
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds the lease."""
+
+    id: str
+    """Of this one run."""
+    host: str
+    pid: int
+    process: str | None
+    """What tells this process from any other that ever was or is on this host; None where that is not to be had."""
+
+    @classmethod
+    def this_process(cls) -> "Holder":
+        """A new holder, which is this process."""
+        return cls(uuid.uuid4().hex, platform.node(), os.getpid(), _process(os.getpid()))
+
+    def is_dead(self) -> bool:
+        """Whether it is sure that this holder's process has ended: only on its own host."""
+        here = _process(os.getpid())
+        if self.process is None or here is None or self.host != platform.node():
+            return False
+        namespace = here.rpartition("/")[0]
+        return self.process.startswith(f"{namespace}/") and _process(self.pid) != self.process
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}"
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the lease's object says, as of when it was read."""
+
+    etag: str
+    holder: Holder | None
+    """None where it was given back."""
+    until: datetime
+    """By the store's clock."""
+    expired: bool
+
+
+class Lease:
+    """Taken on entering a `with`, given back on leaving it.
+
+    Raises
+    ------
+    LeaseError
+        On entering, where somebody else holds it; the message names the holder and until when.
+    """
+
+    def __init__(self, storage: Storage, seconds: int) -> None:
+        self._storage = storage
+        self._seconds = seconds
+        self._me = Holder.this_process()
+        self._client = control_client(storage)
+        self._etag = ""
+        self._where = storage.uri("state/")
+        self._lock = Lock()
+        self._ended = Event()
+        self._renewing = Thread(target=self._keep, name="lease", daemon=True)
+
+    def __enter__(self) -> Self:
+        found = read(self._client, self._storage)
+        if found and found.holder and not found.expired and not found.holder.is_dead():
+            raise LeaseError(
+                f"Another stream works on {self._where}: {found.holder} has its lease until "
+                f"{found.until:%Y-%m-%d %H:%M:%S} UTC, and renews it as long as it lives. Stop that one, or wait."
+            )
+        if not self._hold({"IfMatch": found.etag} if found else {"IfNoneMatch": "*"}):
+            raise LeaseError(f"Another stream has just taken the lease of {self._where}. Stop it, or wait.")
+        self._renewing.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._renewing.join()
+        try:
+            self._write({"IfMatch": self._etag}, None)
+        except FruitsError as failed:
+            _log.warning("The lease was not given back, and runs out in %s seconds: %s", self._seconds, failed)
+        finally:
+            self._client.close()
+
+    def check(self) -> None:
+        """Renew it now. To be called right before a commit.
+
+        Raises
+        ------
+        LeaseError
+            Where somebody else has taken it over: nothing may be committed any more.
+        """
+        with self._lock:
+            if not self._hold({"IfMatch": self._etag}):
+                raise LeaseError(
+                    f"The lease of {self._where} was lost to another stream, as this one was paused or cut off for "
+                    f"more than {self._seconds} seconds. It has committed nothing since; the other one goes on."
+                )
+
+    def _keep(self) -> None:
+        while not self._ended.wait(self._seconds / _RENEWALS):
+            try:
+                self.check()
+            except LeaseError:
+                # The next commit will find out as well, and is the one to say so.
+                return
+            except FruitsError as failed:
+                _log.warning("The lease was not renewed, and is tried again: %s", failed)
+
+    def _hold(self, condition: dict[str, Any]) -> bool:
+        """Write that it is ours; tells whether it is. A PUT whose answer was lost is tried again, and finds itself."""
+        if self._write(condition, self._me):
+            return True
+        found = read(self._client, self._storage)
+        if found is None or found.holder is None or found.holder.id != self._me.id:
+            return False
+        self._etag = found.etag
+        return True
+
+    def _write(self, condition: dict[str, Any], holder: Holder | None) -> bool:
+        """Write on a condition; tells whether it held."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        body = {"holder": holder and asdict(holder), "seconds": self._seconds}
+        try:
+            answer = self._client.put_object(
+                Bucket=self._storage.bucket, Key=_key(self._storage), Body=json.dumps(body).encode(), **condition
+            )
+        except ClientError as error:
+            # Another etag; two writes at once; an If-Match of what is gone.
+            if error.response["Error"]["Code"] in ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"):
+                return False
+            raise explain(error, self._storage) from None
+        except BotoCoreError as error:
+            raise explain(error, self._storage) from None
+        self._etag = answer["ETag"]
+        return True
+
+
+def read(client: "S3Client", storage: Storage) -> Held | None:
+    """The lease as it is; None where no stream has ever run."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        answer = client.get_object(Bucket=storage.bucket, Key=_key(storage))
+        body = json.loads(answer["Body"].read())
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchKey":
+            return None
+        raise explain(error, storage) from None
+    except BotoCoreError as error:
+        raise explain(error, storage) from None
+    date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+    now = parsedate_to_datetime(date) if date else datetime.now(UTC)
+    until = answer["LastModified"] + timedelta(seconds=body["seconds"])
+    holder = body["holder"] and Holder(**body["holder"])
+    return Held(answer["ETag"], holder, until, now > until)
+
+
+def _key(storage: Storage) -> str:
+    return storage.state_key("lease.json")
+
+
+def _process(pid: int) -> str | None:
+    """Boot, process namespace and start time of a process, on Linux."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        # The command's name may hold blanks and brackets; what follows the last of these does not.
+        started = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        return f"{boot}/{Path('/proc/self/ns/pid').readlink()}/{started}"
+    except OSError:
+        return None

@@ -1,0 +1,87 @@
+"""The object versions that manifests list already: 16 bytes each, in memory as at rest."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streaming.manifests import Landed
+
+_BYTES = 16
+# New ones wait in a set until they are worth a merge into the sorted rest.
+_RECENT = 65_536
+
+
+class Seen:
+    """A set of object versions, each kept as a 128-bit hash of its key and etag.
+
+    Of a million versions, two share a hash with a probability of 1e-27. Most of the set is two sorted arrays, which
+    take 16 bytes a version where a Python set takes a hundred.
+    """
+
+    def __init__(self, versions: Iterable[Landed] = ()) -> None:
+        self._high: NDArray[np.uint64] = np.empty(0, np.uint64)
+        self._low: NDArray[np.uint64] = np.empty(0, np.uint64)
+        self._recent: set[bytes] = set()
+        self.add(versions)
+
+    def __len__(self) -> int:
+        return len(self._high) + len(self._recent)
+
+    def __contains__(self, version: Landed) -> bool:
+        digest = _digest(version)
+        if digest in self._recent:
+            return True
+        high, low = np.frombuffer(digest, ">u8")
+        at = int(np.searchsorted(self._high, high))
+        while at < len(self._high) and self._high[at] == high:
+            if self._low[at] == low:
+                return True
+            at += 1
+        return False
+
+    def add(self, versions: Iterable[Landed]) -> None:
+        """Remember these versions."""
+        for version in versions:
+            if version not in self:
+                self._recent.add(_digest(version))
+                if len(self._recent) > _RECENT:
+                    self._merge()
+
+    def to_bytes(self) -> bytes:
+        """The set as bytes: a line that describes them, then the sorted hashes."""
+        self._merge()
+        digests = np.column_stack((self._high, self._low)).astype(">u8").tobytes()
+        header = {"versions": len(self), "blake2b": hashlib.blake2b(digests, digest_size=16).hexdigest()}
+        return json.dumps(header).encode() + b"\n" + digests
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Seen":
+        """The set that `to_bytes` was asked of.
+
+        Raises
+        ------
+        ValueError
+            Where a byte is missing or another.
+        """
+        header, _, digests = data.partition(b"\n")
+        if json.loads(header)["blake2b"] != hashlib.blake2b(digests, digest_size=16).hexdigest():
+            raise ValueError("the hashes are not those that were written")
+        seen = cls()
+        seen._keep(digests)
+        return seen
+
+    def _merge(self) -> None:
+        self._keep(np.column_stack((self._high, self._low)).astype(">u8").tobytes() + b"".join(self._recent))
+        self._recent.clear()
+
+    def _keep(self, digests: bytes) -> None:
+        rows = np.frombuffer(digests, ">u8").reshape(-1, 2).astype(np.uint64)
+        rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
+        self._high, self._low = np.ascontiguousarray(rows[:, 0]), np.ascontiguousarray(rows[:, 1])
+
+
+def _digest(version: Landed) -> bytes:
+    return hashlib.blake2b(f"{version.key}\0{version.etag}".encode(), digest_size=_BYTES).digest()

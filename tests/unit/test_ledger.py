@@ -1,0 +1,79 @@
+"""The ledger: a restart costs little, and knows exactly what the manifests list."""
+
+from datetime import UTC, datetime
+
+import obstore
+import pytest
+from obstore.store import MemoryStore
+
+from conf.errors import ContractError
+from conf.settings import Storage
+from streaming import ledger as module
+from streaming.ledger import Ledger, saved_numbers
+from streaming.manifests import Landed, Manifests
+
+MOMENT = datetime(2026, 5, 4, tzinfo=UTC)
+STORAGE = Storage(bucket="fruits")
+
+
+def version(number: int) -> Landed:
+    return Landed(f"landing/{number}.jpg", "e", 1, MOMENT)
+
+
+def write(store: MemoryStore, count: int) -> None:
+    """One manifest each for as many object versions, entered as a stream does."""
+    ledger = Ledger(store, STORAGE)
+    for number in range(ledger.last + 1, ledger.last + 1 + count):
+        ledger.manifests.create(number, [version(number)])
+        ledger.add(number, [version(number)])
+
+
+@pytest.fixture(autouse=True)
+def saved_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MANIFESTS_BETWEEN", 10)
+
+
+def assert_knows(store: MemoryStore, count: int) -> None:
+    ledger = Ledger(store, STORAGE)
+    assert (ledger.last, ledger.listed, len(ledger)) == (count, count, count)
+    assert all(version(number) in ledger for number in range(1, count + 1))
+    assert version(count + 1) not in ledger
+
+
+def test_a_restart_knows_all_and_reads_only_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MemoryStore()
+    write(store, 25)
+    assert saved_numbers(store, "state/seen") == [20]
+    read: list[int] = []
+    whole = Manifests.read
+    monkeypatch.setattr(Manifests, "read", lambda self, number: read.append(number) or whole(self, number))
+    assert_knows(store, 25)
+    assert sorted(read) == [21, 22, 23, 24, 25]
+
+
+def test_what_was_saved_and_lost_or_damaged_is_read_from_the_manifests(caplog: pytest.LogCaptureFixture) -> None:
+    store = MemoryStore()
+    write(store, 12)
+    path = "state/seen/000000000010"
+    obstore.put(store, path, bytes(obstore.get(store, path).bytes())[:-3])
+    assert_knows(store, 12)
+    assert "damaged" in caplog.text
+    obstore.delete(store, path)
+    assert_knows(store, 12)
+
+
+def test_a_version_listed_again_counts_again() -> None:
+    store = MemoryStore()
+    write(store, 3)
+    ledger = Ledger(store, STORAGE)
+    ledger.manifests.create(4, [version(2)])
+    ledger.add(4, [version(2)])
+    assert (ledger.listed, len(ledger)) == (4, 3)
+
+
+def test_a_gap_is_refused() -> None:
+    store = MemoryStore()
+    write(store, 5)
+    obstore.delete(store, "state/manifests/000000000003.jsonl")
+    with pytest.raises(ContractError, match=r"000000000003\.jsonl is gone"):
+        Ledger(store, STORAGE)
