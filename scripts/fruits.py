@@ -8,7 +8,7 @@ import click
 from conf.errors import FruitsError
 
 _INTERRUPTED = 130
-COMMANDS = ("demo", "local", "drop", "stream", "refresh", "query", "status", "config", "doctor")
+COMMANDS = ("demo", "local", "drop", "stream", "refresh", "query", "status", "reprocess", "config", "doctor")
 
 
 class _Commands(click.Group):

@@ -93,6 +93,15 @@ class Manifests:
         except (ValueError, KeyError, TypeError):
             raise ContractError(f"Manifest {path} is damaged. Restore it from a copy.") from None
 
+    def exists(self, number: int) -> bool:
+        """Whether manifest `number` was written."""
+        with store_answers(self._path(number)):
+            try:
+                obstore.head(self._store, self._path(number))
+            except (NotFoundError, FileNotFoundError):
+                return False
+            return True
+
     def numbers(self, after: int = 0) -> Iterator[int]:
         """The numbers of all manifests beyond `after`, unordered, at the cost of a listing of these."""
         with store_answers(self._prefix):

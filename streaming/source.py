@@ -108,16 +108,19 @@ class KeyReader(DataSourceStreamReader):
         yield pa.RecordBatch.from_pylist([asdict(version) for version in partition.versions], schema=KEYS_ARROW)
 
     def _discover(self, number: int, limits: Limits) -> tuple[Listed, ...]:
-        """Write the next manifest, if there is anything for it."""
+        """Write the next manifest if there is anything for it, or take up the one that somebody else wrote."""
+        manifests = self._ledger.manifests
         piece = self._discovery.next_piece(limits)
         if not piece:
-            return ()
-        written, wanted = self._ledger.manifests.create(number, piece), listed(piece, number)
-        found = wanted if written else self._ledger.manifests.read(number)
-        if found == wanted:
+            if not manifests.exists(number):
+                return ()
+            found = manifests.read(number)
+        elif manifests.create(number, piece) or manifests.read(number) == listed(piece, number):
             self._arrivals.taken(piece, number)
+            found = listed(piece, number)
         else:
-            # A driver that has lost its lease wrote it. It counts; what ours held beyond it, a new look will show.
+            # One for reprocessing, or of a driver that has lost its lease. It counts; what ours held, a new look shows.
+            found = manifests.read(number)
             self._arrivals.close()
             del self._discovery, self._arrivals
         self._ledger.add(number, found)

@@ -41,6 +41,8 @@ def test_they_are_found_by_number() -> None:
         kept.create(number, [])
     assert sorted(kept.numbers()) == [1, 2, 1_000_000]
     assert sorted(kept.numbers(after=2)) == [1_000_000]
+    assert kept.exists(2)
+    assert not kept.exists(3)
 
 
 def test_a_missing_one_says_what_was_lost() -> None:
