@@ -41,7 +41,8 @@ def control_client(storage: Storage) -> "S3Client":
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    return boto3.client("s3", region_name=storage.region, endpoint_url=_endpoint(storage), config=config)
+    # A session of its own: the one that boto3 keeps for all has the credentials of its first use.
+    return boto3.Session().client("s3", region_name=storage.region, endpoint_url=_endpoint(storage), config=config)
 
 
 def object_store(storage: Storage) -> S3Store:
@@ -126,6 +127,8 @@ def check_bucket(storage: Storage) -> None:
 def store_answers(path: str) -> Iterator[None]:
     """Turn whatever obstore still raises after its retries into one message that names the path.
 
+    A bucket that is gone is a FileNotFoundError to it, like an object that is.
+
     Raises
     ------
     StorageError
@@ -135,7 +138,7 @@ def store_answers(path: str) -> Iterator[None]:
 
     try:
         yield
-    except BaseError as error:
+    except (BaseError, FileNotFoundError) as error:
         first = str(error).splitlines()[0][:300]
         raise StorageError(f"The store failed at {path}: {first}. Is it up, and may this role use it?") from None
 

@@ -74,6 +74,19 @@ class Stream(Section):
     """After this long without a sign of life from the stream, another may take its place."""
     gets_in_flight: Annotated[int, Field(ge=1, le=256)] = 16
     """GETs that each worker keeps under way: sixteen hide S3's 100 ms."""
+    metrics_file: Annotated[str, Field(min_length=1)] | None = None
+    """A local file that gets one line of JSON a micro-batch."""
+    prometheus_file: Annotated[str, Field(pattern=r"\.prom$")] | None = None
+    """A local file for node_exporter's textfile collector, which reads *.prom in its folder."""
+
+
+class Discovery(Section):
+    """How the stream hears of what lands."""
+
+    queue_url: Annotated[str, Field(pattern=r"^https?://[^/]+/.+$")] | None = None
+    """An SQS queue of this stream alone, to which S3 sends the events of the landing zone. None: by listing."""
+    relist_minutes: Annotated[float, Field(gt=0)] = 60.0
+    """With a queue, time between listings of the landing zone, for what no event told of."""
 
 
 class Images(Section):
@@ -128,6 +141,7 @@ class Settings(BaseSettings):
     )
 
     storage: Storage
+    discovery: Discovery = Discovery()
     stream: Stream = Stream()
     images: Images = Images()
     model: Model = Model()

@@ -1,6 +1,8 @@
 """Discovery: which object versions in the landing zone no manifest lists yet."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from conf.s3 import explain
@@ -10,6 +12,11 @@ from streaming.manifests import Landed
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+_LONGEST_LOOK_SECONDS = 1.0
+# Of a listing beside a queue, as much at a time as delays what the queue tells by a second at most: five pages.
+_RELISTED = 5000
 
 
 class Arrivals(Protocol):
@@ -32,15 +39,25 @@ class Arrivals(Protocol):
         ...
 
 
+class Known(Protocol):
+    """What manifests list."""
+
+    last: int
+
+    def __contains__(self, version: Landed) -> bool: ...
+
+
 class Discovery:
     """Cuts what is heard of and no manifest lists into bounded pieces.
 
     A look goes as far as one piece needs and no further: a backlog of a million objects starts its first batch at once.
+    Nor is what was found kept waiting for the end of a long look that finds little.
     """
 
-    def __init__(self, arrivals: Arrivals, is_listed: Callable[[Landed], bool]) -> None:
+    def __init__(self, arrivals: Arrivals, known: Known, clock: Callable[[], float] = time.monotonic) -> None:
         self._arrivals = arrivals
-        self._is_listed = is_listed
+        self._known = known
+        self._clock = clock
         self._rest: Iterator[Landed] = iter(())
         self._held_back: Landed | None = None
 
@@ -57,20 +74,26 @@ class Discovery:
         if self._held_back is not None:
             version, self._held_back = self._held_back, None
             yield version
-        yield from self._rest
+        # Not `yield from`: a piece that is full would close the look with it.
+        for version in self._rest:
+            yield version
 
     def _cut(self, limits: Limits) -> tuple[Landed, ...]:
         piece: dict[tuple[str, str], Landed] = {}
         size = 0
+        begun = self._clock()
         for version in self._next_versions():
-            if self._is_listed(version) or (version.key, version.etag) in piece:
+            if version in self._known:
+                self._arrivals.taken((version,), self._known.last)
+                continue
+            if (version.key, version.etag) in piece:
                 continue
             if piece and size + version.size > limits.size:
                 self._held_back = version
                 break
             piece[version.key, version.etag] = version
             size += version.size
-            if len(piece) == limits.files:
+            if len(piece) == limits.files or self._clock() - begun > _LONGEST_LOOK_SECONDS:
                 break
         return tuple(piece.values())
 
@@ -94,6 +117,49 @@ class Listing:
 
     def close(self) -> None:
         """Nothing to do."""
+
+
+class Relisting:
+    """Arrivals as events tell of them, and as a listing shows them from time to time, for what no event told of.
+
+    The first listing is at the first look and goes to its end; later ones go on a little with each look.
+    """
+
+    def __init__(
+        self, events: Arrivals, listing: Listing, seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._events = events
+        self._listing = listing
+        self._seconds = seconds
+        self._clock = clock
+        self._due = clock()
+        self._first = True
+        self._rest: Iterator[Landed] | None = None
+
+    def look(self) -> Iterator[Landed]:
+        """What events tell, then some of what a listing shows where one is due."""
+        yield from self._events.look()
+        if self._rest is None and self._clock() >= self._due:
+            self._rest = self._listing.look()
+        if self._rest is not None:
+            shown = 0
+            for version in self._rest if self._first else islice(self._rest, _RELISTED):
+                shown += 1
+                yield version
+            if self._first or shown < _RELISTED:
+                self._first, self._rest, self._due = False, None, self._clock() + self._seconds
+
+    def taken(self, versions: Iterable[Landed], manifest: int) -> None:
+        """A manifest lists these: this one, or one before it."""
+        self._events.taken(versions, manifest)
+
+    def done(self, manifest: int) -> None:
+        """Everything that this manifest and those before it list is in the tables."""
+        self._events.done(manifest)
+
+    def close(self) -> None:
+        """Let go of events."""
+        self._events.close()
 
 
 def list_landing(client: "S3Client", storage: Storage) -> Iterator[Landed]:

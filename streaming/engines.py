@@ -49,9 +49,13 @@ class Engine(Protocol):
 
 
 class LiteRTEngine:
-    """A LiteRT interpreter on one thread, one image a run: Spark runs one worker a core, and batches gain nothing."""
+    """A LiteRT interpreter on one thread, one image a run: Spark runs one worker a core, and larger runs gain nothing.
 
-    batch = 1
+    A call takes sixteen all the same: network and decoder each drive the other's code and data out of the processor's
+    caches, so taking turns after each image costs a tenth of the time.
+    """
+
+    batch = 16
 
     def __init__(self, flatbuffer: bytes, model_id: str) -> None:
         from ai_edge_litert.interpreter import Interpreter

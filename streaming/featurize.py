@@ -5,7 +5,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -45,6 +45,7 @@ _META = pa.schema(
         ("detail", pa.string()),
     ]
 )
+_VERSION = [field.name for field in fields(Listed)]
 # Rows handed to the JVM at a time.
 _ROWS = 256
 
@@ -89,7 +90,7 @@ class Featurizer:
         versions = (Listed(**row) for batch in batches for row in batch.to_pylist())
         decoded: list[Decoded] = []
         for version, body in _timed_iterator(fetcher.fetch(versions), did, "fetch_s"):
-            meta = asdict(version) | {"label": self._label(version.key)}
+            meta = {name: getattr(version, name) for name in _VERSION} | {"label": self._label(version.key)}
             try:
                 if isinstance(body, Refusal):
                     raise body

@@ -15,7 +15,7 @@ from pyspark.sql.datasource import DataSource, DataSourceStreamReader, InputPart
 from conf.s3 import control_client, object_store
 from conf.settings import Settings
 from streaming.admission import Admission, Limits
-from streaming.discovery import Arrivals, Discovery, Listing
+from streaming.discovery import Arrivals, Discovery, Listing, Relisting
 from streaming.ledger import Ledger
 from streaming.manifests import Listed, Manifests, listed
 
@@ -81,6 +81,8 @@ class KeyReader(DataSourceStreamReader):
 
     def latestOffset(self) -> dict[str, int]:
         """Move on to the next manifest: one written before a crash and not planned yet, else one newly discovered."""
+        # Spark asks for more when all that was planned is in the tables; its `commit` comes a batch later, or never.
+        self._arrivals.done(self._planned)
         following = self._planned + 1
         limits = self._admission.limits()
         if self._ledger.last >= following:
@@ -91,10 +93,6 @@ class KeyReader(DataSourceStreamReader):
             self._admission.admitted(len(admitted))
             self._planned = following
         return {"manifest": self._planned}
-
-    def commit(self, end: dict[str, int]) -> None:
-        """Spark has noted that everything up to here is in the tables."""
-        self._arrivals.done(end["manifest"])
 
     def partitions(self, start: dict[str, int], end: dict[str, int]) -> Sequence[Keys]:
         manifests = Manifests(object_store(self._settings.storage), self._settings.storage.state_key("manifests"))
@@ -132,11 +130,20 @@ class KeyReader(DataSourceStreamReader):
 
     @cached_property
     def _arrivals(self) -> Arrivals:
-        return Listing(control_client(self._settings.storage), self._settings.storage)
+        storage, discovery = self._settings.storage, self._settings.discovery
+        listing = Listing(control_client(storage), storage)
+        url = discovery.queue_url
+        if url is None:
+            return listing
+        from streaming.queue import Queue
+        from streaming.sqs import queue_client
+
+        queue = Queue(queue_client(storage, url), url, storage, object_store(storage))
+        return Relisting(queue, listing, discovery.relist_minutes * 60)
 
     @cached_property
     def _discovery(self) -> Discovery:
-        return Discovery(self._arrivals, self._ledger.__contains__)
+        return Discovery(self._arrivals, self._ledger)
 
     @cached_property
     def _admission(self) -> Admission:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streaming import discovery as module
 from streaming.admission import Limits
-from streaming.discovery import Discovery, is_photograph
+from streaming.discovery import Discovery, Listing, Relisting, is_photograph
 from streaming.manifests import Landed
 from streaming.seen import Seen
 
@@ -24,23 +25,31 @@ class Zone:
 
     def __init__(self, look: Callable[[], Iterable[Landed]]) -> None:
         self._look = look
+        self.told: list[tuple[Landed, int]] = []
 
     def look(self) -> Iterator[Landed]:
         return iter(self._look())
 
-    def taken(self, versions: Iterable[Landed], manifest: int) -> None: ...
+    def taken(self, versions: Iterable[Landed], manifest: int) -> None:
+        self.told.extend((version, manifest) for version in versions)
 
     def done(self, manifest: int) -> None: ...
 
     def close(self) -> None: ...
 
 
+class Known(Seen):
+    last = 7
+
+
 class Drained:
     """A discovery whose pieces become manifests at once."""
 
     def __init__(self, look: Callable[[], Iterable[Landed]], files: int = 10, size: int = 1000) -> None:
-        self.seen = Seen()
-        self.discovery = Discovery(Zone(look), self.seen.__contains__)
+        self.seen = Known()
+        self.now = 0.0
+        self.zone = Zone(look)
+        self.discovery = Discovery(self.zone, self.seen, lambda: self.now)
         self.limits = Limits(files, size)
 
     def pieces(self) -> Iterator[tuple[Landed, ...]]:
@@ -102,6 +111,20 @@ def test_a_backlog_is_looked_at_no_further_than_one_piece_needs() -> None:
     assert pulled == 5
 
 
+def test_a_backlog_of_many_pieces_is_looked_at_once() -> None:
+    looks = 0
+
+    def backlog() -> Iterator[Landed]:
+        nonlocal looks
+        looks += 1
+        for number in range(20):
+            yield landed(str(number))
+
+    pieces = Drained(backlog, files=5).pieces()
+    assert [len(next(pieces)) for _ in range(4)] == [5, 5, 5, 5]
+    assert looks == 1
+
+
 def test_one_object_larger_than_the_limit_is_a_piece_of_its_own() -> None:
     versions = [landed("small"), landed("huge", size=10**12), landed("small too")]
     assert [[version.key for version in piece] for piece in Drained(lambda: versions).pieces()] == [
@@ -109,6 +132,56 @@ def test_one_object_larger_than_the_limit_is_a_piece_of_its_own() -> None:
         ["landing/huge"],
         ["landing/small too"],
     ]
+
+
+def test_what_is_found_does_not_wait_for_the_end_of_a_long_look() -> None:
+    drained = Drained(lambda: slowly())
+
+    def slowly() -> Iterator[Landed]:
+        for number in range(6):
+            drained.now += 0.4
+            yield landed(str(number))
+
+    pieces = drained.pieces()
+    assert [len(next(pieces)) for _ in range(2)] == [3, 3]
+
+
+def test_what_is_known_already_is_told_to_be_taken() -> None:
+    drained = Drained(lambda: [landed("a"), landed("b")])
+    drained.seen.add([landed("a")])
+    next(drained.pieces())
+    assert drained.zone.told == [(landed("a"), 7)]
+
+
+class Shown(Listing):
+    """A listing of what there is, without a store."""
+
+    def __init__(self, versions: list[Landed]) -> None:
+        self.versions = versions
+        self.listings = 0
+
+    def look(self) -> Iterator[Landed]:
+        self.listings += 1
+        return iter(self.versions)
+
+
+def test_beside_a_queue_the_zone_is_listed_now_and_then_and_in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_RELISTED", 2)
+    now = 0.0
+    listing, event = Shown([landed(str(number)) for number in range(5)]), landed("event")
+    arrivals = Relisting(Zone(lambda: [event]), listing, 60, lambda: now)
+    # At the start all of it, for what came before there was a queue.
+    assert list(arrivals.look()) == [event, *listing.versions]
+    assert list(arrivals.look()) == [event]
+    now = 61.0
+    parts = [list(arrivals.look()) for _ in range(4)]
+    assert parts == [
+        [event, *listing.versions[:2]],
+        [event, *listing.versions[2:4]],
+        [event, listing.versions[4]],
+        [event],
+    ]
+    assert listing.listings == 2
 
 
 @pytest.mark.parametrize(
