@@ -20,8 +20,8 @@ check: $(READY) ## Lint, format, types and the tests that take seconds.
 	@$(BIN)/mypy
 	@$(BIN)/pytest -q tests/unit
 
-test: $(READY) ## Every test: unit, then integration.
-	@$(BIN)/pytest -q tests/unit tests/integration
+test: $(READY) ## Every test: unit, property, integration.
+	@$(BIN)/pytest -q tests/unit tests/property tests/integration
 
 clean: ## Remove what setup and the tools made here. Your data in .fruits stays.
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist spark-warehouse metastore_db derby.log

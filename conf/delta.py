@@ -6,7 +6,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
 from conf.errors import ContractError, StorageError
-from conf.s3 import arrow_filesystem, delta_options
+from conf.s3 import arrow_filesystem, check_bucket, delta_options
 from conf.settings import Storage
 from conf.tables import COLUMNS, CONTRACT, short_columns
 
@@ -31,7 +31,9 @@ def open_table(storage: Storage, table: str, version: int | None = None) -> Delt
     except TableNotFoundError:
         return None
     except OSError as error:
-        raise StorageError(f"Cannot read {uri}: {str(error).splitlines()[0][:300]}. Is the store up?") from None
+        # What is wrong with the bucket, if that is it, boto3 says in fewer words.
+        check_bucket(storage)
+        raise StorageError(f"Cannot read {uri}: {' '.join(str(error).split())[:300]}. Try again.") from None
     found = opened.metadata().configuration.get("fruits.contract")
     if found != CONTRACT:
         raise ContractError(

@@ -1,5 +1,6 @@
 """`fruits drop`: put photographs into the landing zone."""
 
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from conf.settings import Storage
 
 _PUTS_IN_FLIGHT = 8
+# A key has 1,024 bytes; some are the prefix's.
+_LONGEST_NAME = 900
 
 
 @dataclass(frozen=True)
@@ -44,12 +47,40 @@ def command(settings: Settings, paths: tuple[Path, ...], label: str | None) -> N
     files = [named for path in paths for named in name_files(path, label)]
     if not files:
         raise DataError(
-            f"No files in {', '.join(map(str, paths))}. Hidden ones and those with a leading _ are not dropped."
+            f"No files to drop in {', '.join(map(str, paths))}. What is hidden, has a leading _, or is a link that "
+            "leads nowhere is passed over."
         )
+    for path, name in files:
+        check_name(path, name)
     with opened(settings) as settings:
         contents = ((name, path.read_bytes()) for path, name in files)
         done = drop(settings.storage, track(contents, "Dropping", len(files)))
-    say(f"{done.files} files, {done.bytes / 1e6:.1f} MB, are in {settings.storage.uri('landing/')}")
+    files_are = "1 file, {:.1f} MB, is" if done.files == 1 else f"{done.files} files, {{:.1f}} MB, are"
+    say(f"{files_are.format(done.bytes / 1e6)} in {settings.storage.uri('landing/', 's3')}")
+
+
+def check_name(path: Path, name: str) -> None:
+    """Make sure that a file can be dropped under a name, and that a stream will look at it there.
+
+    Raises
+    ------
+    DataError
+        Where it cannot, or will not.
+    """
+    from streaming.discovery import is_photograph
+
+    parts = name.split("/")
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
+        why = "it has a control character, or one that is no UTF-8"
+    elif any(part in ("", ".", "..") for part in parts):
+        why = "its parts may not be empty, nor dots alone"
+    elif not is_photograph(name):
+        why = "a stream passes over names with a leading _ or dot"
+    elif len(name.encode()) > _LONGEST_NAME:
+        why = f"it has {len(name.encode())} bytes, and S3 allows {_LONGEST_NAME} with the prefix"
+    else:
+        return
+    raise DataError(f"{str(path)!a} cannot be dropped as {name!a}: {why}. Rename it; nothing was dropped.")
 
 
 def drop(storage: "Storage", files: Iterable[tuple[str, bytes]]) -> Drop:

@@ -1,13 +1,17 @@
 """The `fruits` command: finds the module of a command when it is asked for, and turns errors into one message."""
 
+import errno
 import importlib
 import logging
+import signal
 
 import click
 
 from conf.errors import FruitsError
+from scripts.session import INTERRUPTED
 
-_INTERRUPTED = 130
+# Full, read-only or forbidden: for the user to mend, wherever it is met.
+_THIS_MACHINES = {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT}
 COMMANDS = ("demo", "local", "drop", "stream", "refresh", "query", "status", "reprocess", "config", "doctor")
 
 
@@ -29,8 +33,12 @@ class _Commands(click.Group):
         except FruitsError as error:
             raise click.ClickException(str(error)) from None
         except KeyboardInterrupt:
-            click.echo("Interrupted. What was committed stays; run it again to go on.", err=True)
-            ctx.exit(_INTERRUPTED)
+            click.echo(INTERRUPTED, err=True)
+            ctx.exit(128 + signal.SIGINT)
+        except OSError as error:
+            if error.errno not in _THIS_MACHINES:
+                raise
+            raise click.ClickException(f"{error.strerror}: {error.filename or 'what it was to write to'}.") from None
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from scripts.embedded_s3 import ServerInfo
 
+INTERRUPTED = "Interrupted. What was committed stays; run it again to go on."
 HOME = Path(".fruits")
 EMBEDDED_ROOT = HOME / "s3"
 SPARK_LOG = HOME / "logs" / "spark.log"
@@ -84,18 +86,30 @@ def spark_session(settings: Settings) -> Iterator["SparkSession"]:
 
     # A wrong bucket shows in a moment, a JVM takes seconds to start.
     check_bucket(settings.storage)
-    spark = session(settings, SPARK_LOG)
-    # Spark's own handler speaks to the JVM in the middle of whatever is being said to it.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # While the JVM starts, stderr is its log.
+    stderr = os.dup(2)
+    for end in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(end, functools.partial(_end_at_once, stderr))
+    # Started in the main thread, Spark would put a handler of its own in this one's place.
+    with ThreadPoolExecutor(1, "spark") as starting:
+        spark = starting.submit(session, settings, SPARK_LOG).result()
     try:
         yield spark
-    except KeyboardInterrupt:
-        # That conversation was cut off, and cannot be gone on with; the JVM ends with this process.
-        raise
-    except BaseException:
+    finally:
         spark.stop()
-        raise
-    spark.stop()
+
+
+def _end_at_once(stderr: int, number: int, _: object) -> None:
+    """End now, in one line.
+
+    Spark's own handler, and any exception, would speak to the JVM in the middle of whatever is being said to it: some
+    calls then never return. Nothing is lost by ending without a word to it, as every command can be killed at any
+    moment; the JVM ends with this process, and so does an embedded S3.
+    """
+    # A progress bar hides the cursor.
+    shown = "\x1b[?25h\n" if os.isatty(stderr) else ""
+    os.write(stderr, f"{shown}{INTERRUPTED}\n".encode())
+    os._exit(128 + number)
 
 
 def override(settings: Settings, section: str, **values: Any) -> Settings:
@@ -107,7 +121,8 @@ def override(settings: Settings, section: str, **values: Any) -> Settings:
         changed = type(current).model_validate(current.model_dump() | values)
     except ValidationError as error:
         problem = error.errors()[0]
-        raise SettingsError(f"{section}: {problem['msg']} (found {values}).") from None
+        name = ".".join(map(str, (section, *problem["loc"])))
+        raise SettingsError(f"{name}: {problem['msg']} (found {problem['input']}).") from None
     return settings.model_copy(update={section: changed})
 
 

@@ -1,11 +1,14 @@
 """SQL over the tables by DuckDB on delta-rs: no JVM, only the columns and rows that a question needs."""
 
 import csv
+import itertools
 import json
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime, time
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 import duckdb
@@ -26,6 +29,7 @@ _MADE_BY = {
     "reduced": "fruits refresh",
     "pca_models": "fruits refresh",
 }
+_QUESTIONS = [[duckdb.StatementType.SELECT], [duckdb.StatementType.EXPLAIN]]
 # Numbers of a vector that a terminal shows; files get them all.
 _SHOWN = 4
 # Columns narrower than this say nothing.
@@ -58,10 +62,12 @@ class Tables:
             Where the SQL is wrong or names a table that does not exist yet.
         """
         try:
-            answer = self._connection.sql(sql)
-            if answer is None:
-                raise DataError("That statement has no answer. The tables are read-only: ask with SELECT or FROM.")
-            return answer.to_arrow_reader(1024)
+            statements = duckdb.extract_statements(sql)
+            if [statement.type for statement in statements] not in _QUESTIONS:
+                raise DataError(
+                    "Ask one question, with SELECT or FROM. Tables are read-only; for a file, use --format."
+                )
+            return self._connection.sql(sql).to_arrow_reader(1024)
         except duckdb.Error as error:
             raise DataError(self._explain(str(error))) from None
 
@@ -112,9 +118,9 @@ def _write_table(answer: pa.RecordBatchReader) -> None:
         _write_records(answer, console)
         return
     table = Table()
-    for field in answer.schema:
+    for field, name in zip(answer.schema, _unique(answer.schema.names), strict=True):
         number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
-        table.add_column(field.name, justify="right" if number else "left", no_wrap=True)
+        table.add_column(name, justify="right" if number else "left", no_wrap=True)
     for row in _rows(answer):
         table.add_row(*(escape(_short(value)) for value in row.values()))
     console.print(table)
@@ -130,16 +136,17 @@ def _write_records(answer: pa.RecordBatchReader, console: "Console") -> None:
 
 def _write_csv(answer: pa.RecordBatchReader) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(answer.schema.names)
+    writer.writerow(_unique(answer.schema.names))
     for row in _rows(answer):
-        writer.writerow(json.dumps(value) if isinstance(value, list) else _plain(value) for value in row.values())
+        plain = map(_plain, row.values())
+        writer.writerow(json.dumps(value) if isinstance(value, list | dict) else value for value in plain)
 
 
 def _write_json(answer: pa.RecordBatchReader) -> None:
     """One array, an object a row, written as it comes."""
     opening = "["
     for row in _rows(answer):
-        sys.stdout.write(f"{opening}\n  {json.dumps(row, default=_plain, ensure_ascii=False)}")
+        sys.stdout.write(f"{opening}\n  {json.dumps(_plain(row), ensure_ascii=False)}")
         opening = ","
     sys.stdout.write("[]\n" if opening == "[" else "\n]\n")
 
@@ -147,7 +154,9 @@ def _write_json(answer: pa.RecordBatchReader) -> None:
 def _write_parquet(answer: pa.RecordBatchReader) -> None:
     import pyarrow.parquet as pq
 
-    with pq.ParquetWriter(sys.stdout.buffer, answer.schema) as writer:
+    names = _unique(answer.schema.names)
+    schema = pa.schema([field.with_name(name) for field, name in zip(answer.schema, names, strict=True)])
+    with pq.ParquetWriter(sys.stdout.buffer, schema) as writer:
         for batch in _batches(answer):
             writer.write_batch(batch)
 
@@ -160,7 +169,8 @@ def _rows(answer: pa.RecordBatchReader) -> Iterator[dict[str, Any]]:
 def _batches(answer: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
     """DuckDB works as it is read from, so a bad cast in the last row shows here."""
     try:
-        yield from answer
+        for batch in answer:
+            yield batch.rename_columns(_unique(batch.schema.names))
     except (duckdb.Error, pa.ArrowException, OSError) as error:
         if isinstance(error, BrokenPipeError):
             raise
@@ -170,8 +180,36 @@ def _batches(answer: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         answer.close()
 
 
+def _unique(names: list[str]) -> list[str]:
+    """SQL lets several columns have one name; no reader of what is written here does."""
+    unique: list[str] = []
+    for name in names:
+        candidates = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(1)))
+        unique.append(next(candidate for candidate in candidates if candidate not in unique))
+    return unique
+
+
 def _plain(value: Any) -> Any:
-    return value.isoformat(timespec="milliseconds") if isinstance(value, datetime) else value
+    """What JSON has a word for."""
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if math.isfinite(value) else None
+        case Decimal():
+            return int(value) if value == value.to_integral_value() else float(value)
+        case datetime():
+            return value.isoformat(timespec="milliseconds")
+        case date() | time():
+            return value.isoformat()
+        case bytes():
+            return value.hex()
+        case list() | tuple():
+            return [_plain(each) for each in value]
+        case dict():
+            return {str(name): _plain(each) for name, each in value.items()}
+        case _:
+            return str(value)
 
 
 def _short(value: Any) -> str:

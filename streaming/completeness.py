@@ -10,6 +10,8 @@ from typing import Final
 
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from streaming.directory import first_directory
+
 
 def ends_early(data: bytes, image_format: str) -> bool:
     """Tell whether the file announces more bytes than there are.
@@ -25,14 +27,11 @@ def ends_early(data: bytes, image_format: str) -> bool:
 def _jpeg(data: bytes) -> bool:
     # Segment by segment up to the first scan: the thumbnail inside an EXIF segment has an end marker of its own.
     at = 2
-    while at + 2 <= len(data):
+    while (at := data.find(b"\xff", at)) >= 0 and at + 2 <= len(data):
         marker = data[at + 1]
-        if data[at] != 0xFF or marker == 0xFF:
-            at += 1
-        elif marker in (0xD9, 0xDA):
+        if marker in (0xD9, 0xDA):
             return data.find(b"\xff\xd9", at) < 0
-        else:
-            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        at += 1 if marker == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     return True
 
 
@@ -75,24 +74,10 @@ def _tiff(data: bytes) -> bool:
 
 def _directory_cut(data: bytes) -> bool:
     """Tell whether the first directory, or a value that it keeps elsewhere, lies beyond the end."""
-
-    def number(at: int, size: int) -> int:
-        return int.from_bytes(data[at : at + size], "little" if data.startswith(b"I") else "big")
-
-    # BigTIFF, whose version is 43, has offsets and counts of eight bytes where TIFF has four and two.
-    word, head = (8, 8) if 43 in data[2:4] else (4, 2)
-    if len(data) < 2 * word:
+    directory = first_directory(data)
+    if directory is None or directory.end > len(data):
         return True
-    first = number(word, word) + head
-    entry = 4 + 2 * word
-    end = first + number(first - head, head) * entry
-    if end + word > len(data):
-        return True
-    for at in range(first, end, entry):
-        size = _TIFF_TYPE_SIZES.get(number(at + 2, 2), 1) * number(at + 4, word)
-        if size > word and number(at + 4 + word, word) + size > len(data):
-            return True
-    return False
+    return any(entry.end is not None and entry.end > len(data) for entry in directory.entries)
 
 
 def _strips_cut(data: bytes) -> bool:
@@ -111,7 +96,6 @@ def _strips_cut(data: bytes) -> bool:
         return False  # a directory that cannot be read is damaged, whatever else befell the file
 
 
-_TIFF_TYPE_SIZES: Final = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}  # others: 1
 _STRIP_OFFSETS: Final = 273
 _STRIP_BYTE_COUNTS: Final = 279
 _TILE_OFFSETS: Final = 324

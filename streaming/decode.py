@@ -1,11 +1,15 @@
 """One object's bytes to the square of pixels that the network sees, or to a refusal with a code.
 
-    signatures -> Pillow (header, limits, draft, pixels) -> colour -> resize -> white ground -> orientation
+    signatures -> structure -> Pillow (header, limits, draft, pixels) -> colour -> resize -> white ground -> orientation
 
 Pillow's format classes are called directly rather than through `Image.open`. They are the allow-list (no other parser
 is imported, let alone reached), they keep the message of the error that `Image.open` replaces by "cannot identify", and
 they leave out its decompression-bomb check, which is one number a process and would compete with `max_pixels`. Where a
-format class makes that check by itself (GIF, TIFF, WebP), Pillow's limit holds beside ours: 179 million pixels.
+format class makes that check by itself (GIF, TIFF, WebP), Pillow's limit holds beside ours: 179 million pixels. It is
+also what the first picture of a GIF may take, a byte each, before its size is known here; an AVIF whose pixels are more
+than its header says is held by the 268 million of the library below.
+
+While it is decoded, a picture takes up to 16 bytes a pixel (WebP), besides twice the bytes of the file.
 """
 
 import io
@@ -13,35 +17,19 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL.AvifImagePlugin import AvifImageFile
-from PIL.BmpImagePlugin import BmpImageFile
-from PIL.GifImagePlugin import GifImageFile
 from PIL.Image import Image, Resampling
-from PIL.ImageFile import ImageFile
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
-from PIL.WebPImagePlugin import WebPImageFile
 
 from conf.tables import Reason
 from streaming import signatures
 from streaming.colour import MODES, on_white, resizable
+from streaming.excess import check_structure
 from streaming.orientation import orientation, upright
+from streaming.readers import READERS
 from streaming.refusal import Refusal, from_decoder
-from streaming.silence import PillowSilence
+from streaming.silence import PillowSilence, silence_libraries
 
 __all__ = ["Photograph", "Refusal", "decode"]
-
-# The JPEG class also takes MPO (several JPEG pictures in a file, as phones write for depth): the first picture is ours.
-_FORMATS: Final[dict[str, type[ImageFile]]] = {
-    "JPEG": JpegImageFile,
-    "PNG": PngImageFile,
-    "WEBP": WebPImageFile,
-    "AVIF": AvifImageFile,
-    "GIF": GifImageFile,
-    "BMP": BmpImageFile,
-    "TIFF": TiffImageFile,
-}
 
 # JPEG's own limit. Pillow keeps a pointer a row and resize a table a column: a picture of one pixel by fifty million
 # would pass `max_pixels` and cost gigabytes.
@@ -55,8 +43,11 @@ _DRAFT_MARGIN: Final = 1.5
 _REDUCING_GAP: Final = 3.0
 
 _NEW_SUBFILE_TYPE: Final = 254
+_TILE_WIDTH: Final = 322
+_TILE_LENGTH: Final = 323
 _THUMBNAIL: Final = 1
 _SILENCE: Final = PillowSilence()
+silence_libraries()
 
 
 class Photograph(NamedTuple):
@@ -128,11 +119,13 @@ class _Loaded(NamedTuple):
 
 def _load(data: bytes, image_format: str, side: int, max_pixels: int) -> _Loaded:
     """Read the header, then the pixels."""
-    image = _FORMATS[image_format](io.BytesIO(data))
+    check_structure(data, image_format)
+    image = READERS[image_format](io.BytesIO(data))
     width, height = image.size
-    if width * height > max_pixels or max(width, height) > _LONGEST_SIDE:
-        limit = f"at most {max_pixels:,} pixels, no side above {_LONGEST_SIDE:,}"
-        raise Refusal(Reason.TOO_MANY_PIXELS, f"{width:,} x {height:,} pixels; the limit is {limit}")
+    _check_size(width, height, max_pixels)
+    if isinstance(image, TiffImageFile):
+        # One tile may be larger than the picture, and is decoded whole.
+        _check_size(_number(image, _TILE_WIDTH), _number(image, _TILE_LENGTH), max_pixels)
     if image.mode not in MODES:
         raise Refusal(Reason.UNSUPPORTED, f"{image_format} with pixels of mode {image.mode}: save it as 8-bit RGB")
     if isinstance(image, TiffImageFile) and image.tag_v2.get(_NEW_SUBFILE_TYPE) == _THUMBNAIL:
@@ -142,3 +135,14 @@ def _load(data: bytes, image_format: str, side: int, max_pixels: int) -> _Loaded
     # An eighth of 2,503 columns is 313, the last of them not whole: counted as whole, it would shift the picture.
     frame = drafted[1] if drafted else None
     return _Loaded(resizable(image), frame, (width, height), orientation(image))
+
+
+def _check_size(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels or max(width, height) > _LONGEST_SIDE:
+        limit = f"at most {max_pixels:,} pixels, no side above {_LONGEST_SIDE:,}"
+        raise Refusal(Reason.TOO_MANY_PIXELS, f"{width:,} x {height:,} pixels; the limit is {limit}")
+
+
+def _number(image: TiffImageFile, tag: int) -> int:
+    value = image.tag_v2.get(tag)
+    return value if isinstance(value, int) else 0

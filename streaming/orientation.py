@@ -5,6 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 # Where Pillow leaves metadata that may hold an orientation. Most photographs of a catalogue have none: no parsing then.
 _SOURCES: Final = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
@@ -15,15 +16,21 @@ def orientation(image: Image.Image) -> int:
 
     Bad metadata is no reason to refuse a good photograph: whatever the parser raises is taken for "no orientation".
     """
-    if not any(source in image.info for source in _SOURCES):
-        return 1
     try:
-        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+        value = _stated(image)
     except MemoryError:
         raise
     except Exception:
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _stated(image: Image.Image) -> object:
+    if isinstance(image, TiffImageFile):
+        return image.tag_v2.get(ExifTags.Base.Orientation, 1)
+    if any(source in image.info for source in _SOURCES):
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    return 1
 
 
 def upright(pixels: NDArray[np.uint8], turn: int) -> NDArray[np.uint8]:

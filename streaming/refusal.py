@@ -9,6 +9,8 @@ from conf.tables import Reason
 from streaming.completeness import ends_early
 
 _NOT_DECODED: Final = re.compile(r"cannot handle|unsupported|unknown pixel mode|not yet supported", re.IGNORECASE)
+# What an error quotes may be the file's own bytes or text, which have no place in a table that people read.
+_QUOTED: Final = re.compile(r"""b?'(?:[^'\\]|\\.)*'|b?"(?:[^"\\]|\\.)*\"""")
 _LONGEST_DETAIL: Final = 200
 
 
@@ -36,7 +38,8 @@ def from_decoder(error: Exception, data: bytes, image_format: str) -> Refusal:
     Pillow has no exception type for "I do not do this kind", so its wording is all there is to tell that from damage;
     where the wording changes, the code falls back to CORRUPT.
     """
-    detail = _one_line(f"{image_format} of {len(data):,} bytes, {type(error).__name__}: {error}")
+    message = _QUOTED.sub("…", str(error))
+    detail = _one_line(f"{image_format} of {len(data):,} bytes, {type(error).__name__}: {message}")
     if isinstance(error, DecompressionBombError):
         return Refusal(Reason.TOO_MANY_PIXELS, detail)
     # A KeyError is a value that one of Pillow's tables lacks, such as a compression scheme of TIFF.

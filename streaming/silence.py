@@ -1,7 +1,12 @@
-"""Pillow's warnings, switched off while it reads a file: what is wrong with a file goes into its refusal instead."""
+"""Pillow and its libraries, kept from writing to the log: what is wrong with a file goes into its refusal instead."""
 
+import ctypes
+import logging
 import threading
 import warnings
+from pathlib import Path
+
+import PIL
 
 
 class PillowSilence:
@@ -29,3 +34,17 @@ class PillowSilence:
             self._inside -= 1
             if self._inside == 0:
                 self._filters.__exit__(None, None, None)
+
+
+def silence_libraries() -> None:
+    """Stop what Pillow logs and what libtiff prints about damaged files, for the whole process.
+
+    Pillow's log records still reach handlers that somebody set up. libtiff writes past Python, to file descriptor 2,
+    and Pillow leaves it at that: so libtiff, where it came in Pillow's wheel, is told directly.
+    """
+    logging.getLogger(PIL.__name__).addHandler(logging.NullHandler())
+    package = Path(PIL.__file__).parent
+    for library in (*package.parent.glob("pillow.libs/libtiff*"), *package.glob(".dylibs/libtiff*")):
+        set_handler = ctypes.CDLL(str(library)).TIFFSetErrorHandler
+        set_handler.argtypes, set_handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+        set_handler(None)

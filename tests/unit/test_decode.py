@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from conf.tables import Reason
 from streaming import decode as module
@@ -187,6 +187,35 @@ def test_each_orientation_shows_the_upright_scene(image_format: str, turn: int) 
 def test_broken_exif_leaves_the_photograph_as_it_is(image_format: str, block: bytes) -> None:
     plain = file_of(scene(48, 24), image_format)
     assert np.array_equal(pixels_of(file_of(scene(48, 24), image_format, exif=block)), pixels_of(plain))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_resolution_in_letters_leaves_the_photograph_as_it_is(count: int) -> None:
+    words = struct.pack("<HHIHHHHI4s", 296, 3, 1, 2, 0, 282, 2, count, b"7\0\0\0")
+    block = b"Exif\0\0II*\0\x08\0\0\0\2\0" + words + bytes(4)
+    plain = file_of(scene(48, 24), "JPEG")
+    assert np.array_equal(pixels_of(file_of(scene(48, 24), "JPEG", exif=block)), pixels_of(plain))
+
+
+@pytest.mark.parametrize(
+    ("tag", "kind", "value"),
+    [(700, 2, b"<xmp tiff:Orientation='9'/>"), (700, 3, 7), (34665, 8, -9), (34853, 8, -9), (34665, 4, 2**32 - 1)],
+    ids=["XMP in letters", "XMP in numbers", "EXIF before the start", "place before the start", "EXIF beyond the end"],
+)
+def test_broken_metadata_of_a_tiff_leaves_the_photograph_as_it_is(tag: int, kind: int, value: Any) -> None:
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags.tagtype[tag] = kind
+    tags[tag] = value
+    data = file_of(scene(48, 24), "TIFF", tiffinfo=tags)
+    assert np.array_equal(pixels_of(data), pixels_of(file_of(scene(48, 24), "TIFF")))
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_each_orientation_of_a_compressed_tiff_shows_the_upright_scene(turn: int) -> None:
+    data = file_of(stored(scene(48, 24), turn), "TIFF", exif=exif(turn), compression="tiff_adobe_deflate")
+    photograph = decode(data, SIDE, MEGAPIXEL)
+    assert photograph[1:3] == (48, 24)
+    assert np.abs(photograph.pixels - tent_resize(scene(48, 24), SIDE)).max() <= 2
 
 
 def test_orientation_in_xmp_alone_counts() -> None:
@@ -483,6 +512,20 @@ def test_a_palette_picture_without_its_palette_is_corrupt() -> None:
     assert "palette is missing" in refusal.detail
 
 
+def test_a_detail_quotes_nothing_of_the_file() -> None:
+    checksum = refusal_of(SMALL["PNG"][:20] + b"\x99" + SMALL["PNG"][21:])
+    assert checksum.detail.endswith("SyntaxError: broken PNG file (bad header checksum in …)")
+    scheme = file_of(scene(), "TIFF").replace(b"\x03\1\3\0\1\0\0\0\1\0\0\0", b"\x03\1\2\0\4\0\0\0Anna")
+    assert refusal_of(scheme).detail.endswith("SyntaxError: …")
+
+
+@pytest.mark.parametrize("compression", ["tiff_adobe_deflate", "tiff_lzw"])
+def test_damage_prints_nothing(compression: str, capfd: pytest.CaptureFixture[str]) -> None:
+    data = file_of(scene(), "TIFF", compression=compression)
+    assert refusal_of(data[:8] + b"\xff" * 300 + data[308:]).reason == Reason.CORRUPT
+    assert capfd.readouterr() == ("", "")
+
+
 def test_pixels_are_counted_before_any_is_decoded() -> None:
     assert decode(file_of(scene(40, 25), "PNG"), SIDE, 1000).width == 40
     assert refusal_of(file_of(scene(40, 25), "PNG"), max_pixels=999).reason == Reason.TOO_MANY_PIXELS
@@ -517,7 +560,7 @@ def test_lack_of_memory_is_no_fault_of_the_file(monkeypatch: pytest.MonkeyPatch)
     def starved(_: io.BytesIO) -> None:
         raise MemoryError
 
-    monkeypatch.setitem(module._FORMATS, "PNG", starved)
+    monkeypatch.setitem(module.READERS, "PNG", starved)
     with pytest.raises(MemoryError):
         decode(SMALL["PNG"], SIDE, MEGAPIXEL)
 

@@ -67,7 +67,7 @@ def test_a_wrong_value_names_every_place_looked_at(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("override", "says"),
     [
-        ("stream.maxfiles=3", "did you mean stream.max_files?"),
+        ("stream.maxfiles=3", "perhaps stream.max_files is meant"),
         ("strem.max_files=3", "no such setting"),
         ("max_files=3", "Write section.name=value"),
         ("stream.max_files", "Write section.name=value"),
