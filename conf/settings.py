@@ -228,9 +228,8 @@ def _profile_path(profile: str) -> Path:
     path = Path(profile) if profile.endswith(".toml") else PROFILES / f"{profile}.toml"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in PROFILES.glob("*.toml")))
-        raise SettingsError(
-            f"There is no profile {profile!r}. Choose one of {known}, or give the path of a .toml file."
-        )
+        there = f"There is no file {path}" if profile.endswith(".toml") else f"There is no profile {profile!r}"
+        raise SettingsError(f"{there}. Choose one of {known}, or give the path of a .toml file.")
     return path
 
 
@@ -283,7 +282,7 @@ def _explain(problem: Any, layers: Sequence[Layer]) -> str:
     what = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         near = difflib.get_close_matches(name, _all_names(), n=1, cutoff=0.5)
-        what = "no such setting" + (f"; did you mean {near[0]}?" if near else "; `fruits config` lists them all")
+        what = "no such setting" + (f"; perhaps {near[0]} is meant" if near else "; `fruits config` lists them all")
     places = "\n".join(f"  {_where(name, layer)}" for layer in layers)
     return f"Setting {name or '(all)'}: {what}. Looked in, the first found counts:\n{places}"
 

@@ -1,35 +1,55 @@
-"""Where every object is: waiting, featurized or refused. From storage alone, whether a stream runs or not."""
+"""Where every object is, and how the stream is doing. From storage alone, whether a stream runs or not."""
 
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-import duckdb
+import pyarrow.compute as pc
 
 from conf.delta import dataset, open_table
-from conf.s3 import check_bucket, control_client, object_store
+from conf.s3 import control_client, object_store
 from conf.settings import Storage
+from scripts.liveness import Liveness, liveness
+from scripts.table_log import TableLog
+from streaming import lease
 from streaming.discovery import list_landing
 from streaming.ledger import Ledger
+from streaming.reports import last_batch
+
+# Keys are counted by reading them: in up to this much, which takes a second or so.
+_FILES_READ = 100
+_ROWS_READ = 1_000_000
 
 
 @dataclass(frozen=True)
 class Accounting:
-    """Object versions by where they are."""
+    """Object versions by where they are, and the stream that moves them."""
 
+    stream: Liveness
+    last_batch: dict[str, Any] | None
+    """What the stream told of its last micro-batch; None before the first."""
     landed: int
     """Photographs in the landing zone now."""
     waiting: int
     """Of these, those that no manifest lists yet."""
+    lag_seconds: float | None
+    """For how long the oldest of those has waited; None where none waits."""
     discovered: int
     """Object versions that manifests list."""
     features: int
     under_way: int
     """Listed by a manifest, and in no table yet."""
+    backlog: int
+    """Waiting or under way."""
     rejects: dict[str, int] = field(default_factory=dict)
     model_id: str | None = None
     last_ingested: datetime | None = None
+    features_files: int = 0
+    features_bytes: int = 0
+    """Of these files, in all."""
+    current: int | None = None
+    """Distinct keys in features; None where it would take too long to count them."""
     reduced: int = 0
     pca_version: int | None = None
     features_since_pca: int | None = None
@@ -37,58 +57,70 @@ class Accounting:
 
 
 def account(storage: Storage) -> Accounting:
-    """Count. Costs a listing of the landing zone, and reads of the manifests and of a few short columns.
+    """Count. Costs a listing of the landing zone, and reads of the tables' logs and of the newer manifests.
 
     Raises
     ------
     StorageError
         Where the bucket is not there or does not answer.
     """
-    check_bucket(storage)
+    store = object_store(storage)
     # In this order: beside a running stream, what comes later can only have grown by what came before it.
     with closing(control_client(storage)) as client:
+        stream = liveness(lease.read(client, storage))
         landed = list(list_landing(client, storage))
-    features, rejects, reduced = _features(storage), _rejects(storage), _reduced(storage)
-    ledger = Ledger(object_store(storage), storage)
+    batch = last_batch(store, storage)
+    tables = _tables(storage)
+    ledger = Ledger(store, storage)
+    waiting = [version.last_modified for version in landed if version not in ledger]
+    under_way = ledger.listed - tables["features"] - sum(tables["rejects"].values())
     return Accounting(
+        stream=stream,
+        last_batch=batch,
         landed=len(landed),
-        waiting=sum(version not in ledger for version in landed),
+        waiting=len(waiting),
+        lag_seconds=max(0.0, (datetime.now(UTC) - min(waiting)).total_seconds()) if waiting else None,
         discovered=ledger.listed,
-        under_way=ledger.listed - features["features"] - sum(rejects.values()),
-        rejects=rejects,
-        **features,
-        **reduced,
+        under_way=under_way,
+        backlog=len(waiting) + under_way,
+        **tables,
     )
 
 
-def _features(storage: Storage) -> dict[str, Any]:
-    rows = _ask(storage, "features", "SELECT count(*), max(ingested_at), any_value(model_id) FROM features")
-    count, last, model_id = rows[0] if rows else (0, None, None)
-    return {"features": count, "last_ingested": last, "model_id": model_id}
+def _tables(storage: Storage) -> dict[str, Any]:
+    features, rejects = _log(storage, "features"), _log(storage, "rejects")
+    return {
+        "rejects": rejects.counts("reason") if rejects else {},
+        **(_features(storage, features) if features else {"features": 0}),
+        **_reduced(storage, features),
+    }
 
 
-def _rejects(storage: Storage) -> dict[str, int]:
-    return dict(_ask(storage, "rejects", "SELECT reason, count(*) FROM rejects GROUP BY reason ORDER BY reason"))
+def _features(storage: Storage, log: TableLog) -> dict[str, Any]:
+    countable = log.files <= _FILES_READ and log.rows <= _ROWS_READ
+    return {
+        "features": log.rows,
+        "model_id": log.properties.get("fruits.model_id"),
+        "last_ingested": log.largest("ingested_at"),
+        "features_files": log.files,
+        "features_bytes": log.bytes,
+        "current": pc.count_distinct(log.read("key")).as_py() if countable else None,
+    }
 
 
-def _reduced(storage: Storage) -> dict[str, Any]:
-    published = _ask(storage, "reduced", "SELECT count(*), max(pca_version) FROM reduced")
-    if not published or not published[0][0]:
+def _reduced(storage: Storage, features: TableLog | None) -> dict[str, Any]:
+    reduced, models = _log(storage, "reduced"), open_table(storage, "pca_models")
+    if reduced is None or models is None or not reduced.rows:
         return {}
-    count, version = published[0]
-    seen = _ask(storage, "pca_models", f"SELECT features_version FROM pca_models WHERE pca_version = {int(version)}")  # noqa: S608
-    fitted, now = open_table(storage, "features", version=seen[0][0]), open_table(storage, "features")
+    version = reduced.largest("pca_version")
+    published = pc.field("pca_version") == version
+    (seen,) = dataset(models, storage).to_table(["features_version"], filter=published)["features_version"].to_pylist()
     # The log of an old version is cleaned away in time.
-    since = now.count() - fitted.count() if fitted and now else None
-    return {"reduced": count, "pca_version": version, "features_since_pca": since}
+    fitted = _log(storage, "features", seen)
+    since = max(0, features.rows - fitted.rows) if features and fitted else None
+    return {"reduced": reduced.rows, "pca_version": version, "features_since_pca": since}
 
 
-def _ask(storage: Storage, table: str, sql: str) -> list[tuple[Any, ...]]:
-    opened = open_table(storage, table)
-    if opened is None:
-        return []
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.register(table, dataset(opened, storage))
-        rows: list[tuple[Any, ...]] = connection.execute(sql).fetchall()
-        return rows
+def _log(storage: Storage, table: str, version: int | None = None) -> TableLog | None:
+    opened = open_table(storage, table, version)
+    return TableLog(opened, storage) if opened else None

@@ -1,10 +1,16 @@
 """Summaries as a person reads them. Commands with --json print the same figures for machines."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+
+_CLOCK = "%Y-%m-%d %H:%M:%S UTC"
+# Units of time, and how many seconds each has; one is used from two of it on.
+_UNITS = {"days": 86_400, "h": 3600, "min": 60}
 
 
 def show_tour(done: Mapping[str, Any]) -> None:
@@ -28,28 +34,26 @@ def show_tour(done: Mapping[str, Any]) -> None:
 
 
 def show_accounting(accounting: Mapping[str, Any]) -> None:
-    """Print where every object is."""
+    """Print how the stream is doing, and where every object is."""
     a = accounting
-    rejects = sum(a["rejects"].values())
+    console = Console()
+    console.print(f"[bold]{a['stream']['state']}[/]: {escape(a['stream']['says'])}", highlight=False, soft_wrap=True)
     reasons = ", ".join(f"{count} {reason}" for reason, count in a["rejects"].items())
     rows = [
-        ("landing zone", a["landed"], f"{a['waiting']} of them wait for a stream" if a["waiting"] else ""),
-        ("features", a["features"], f"the last at {a['last_ingested']:%Y-%m-%d %H:%M:%S} UTC" if a["features"] else ""),
-        ("rejects", rejects, reasons),
-        (
-            "under way",
-            a["under_way"],
-            "a stream has them, or takes them up at its next start" if a["under_way"] else "",
-        ),
+        ("landing zone", a["landed"], _waiting(a)),
+        ("under way", a["under_way"], _under_way(a)),
+        ("features", a["features"], _files(a) if a["features"] else ""),
+        ("rejects", sum(a["rejects"].values()), reasons),
         ("reduced", a["reduced"], _freshness(a)),
+        *([("last batch", a["last_batch"]["objects"], _batch(a["last_batch"]))] if a["last_batch"] else ()),
     ]
     table = Table(box=None, show_header=False)
-    table.add_column(style="bold")
+    table.add_column(style="bold", no_wrap=True)
     table.add_column(justify="right")
     table.add_column()
     for name, count, remark in rows:
         table.add_row(name, str(count), remark)
-    Console().print(table)
+    console.print(table)
 
 
 def show_refresh(summary: Mapping[str, Any]) -> None:
@@ -76,3 +80,35 @@ def _freshness(a: Mapping[str, Any]) -> str:
     if since is None:
         return f"PCA version {a['pca_version']}"
     return f"PCA version {a['pca_version']}, " + (f"{since} features have come since" if since else "up to date")
+
+
+def _waiting(a: Mapping[str, Any]) -> str:
+    if not a["waiting"]:
+        return ""
+    return f"{a['waiting']} of them wait for a stream, the oldest for {_duration(a['lag_seconds'])}"
+
+
+def _under_way(a: Mapping[str, Any]) -> str:
+    if not a["under_way"]:
+        return ""
+    return "the stream has them" if a["stream"]["state"] == "running" else "a stream takes them up at its next start"
+
+
+def _files(a: Mapping[str, Any]) -> str:
+    keys = "" if a["current"] is None else f"of {a['current']} keys, "
+    mean = a["features_bytes"] / a["features_files"] / 1e6
+    return f"{keys}the last at {a['last_ingested']:{_CLOCK}}; {a['features_files']} files of {mean:.2g} MB"
+
+
+def _batch(told: Mapping[str, Any]) -> str:
+    return (
+        f"at {datetime.fromisoformat(told['at']):{_CLOCK}}: {told['images_per_second']:.3g} a second; "
+        f"the oldest could be queried {_duration(told['oldest_age_seconds'])} after it landed"
+    )
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in _UNITS.items():
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"

@@ -1,4 +1,4 @@
-"""`fruits status`: what waits, what is in, what was refused, how fresh the reduced vectors are."""
+"""`fruits status`: whether a stream runs, what waits, what is in, what was refused, how fresh everything is."""
 
 import click
 
@@ -10,9 +10,10 @@ from scripts.session import opened, takes_settings
 @takes_settings
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def command(settings: Settings, as_json: bool) -> None:
-    """Account for every object: waiting, featurized, refused; and say how fresh the reduced vectors are.
+    """Say whether a stream runs, and account for every object: waiting, featurized, refused.
 
-    Reads storage alone: it needs no Spark, and works whether a stream runs or not.
+    Reads storage alone: it needs no Spark, and works whether a stream runs or not. docs/operations.md says what each
+    state means and what to do.
 
     \b
     fruits status

@@ -33,7 +33,11 @@ def command(settings: Settings, once: bool) -> None:
         def on_batch(batch: BatchReport) -> None:
             shown.advance(batch.objects)
             if not once:
-                say(f"batch {batch.batch_id}: {batch.features} features, {batch.objects - batch.features} rejects")
+                rejects = batch.objects - batch.features
+                say(
+                    f"batch {batch.batch_id}: {batch.features} features, {rejects} rejects; "
+                    f"the oldest landed {batch.oldest_age_s:.0f} s ago"
+                )
 
         for end in (signal.SIGINT, signal.SIGTERM):
             signal.signal(end, lambda *_: stop.set())

@@ -68,6 +68,8 @@ class Held:
     etag: str
     holder: Holder | None
     """None where it was given back."""
+    written: datetime
+    """When it was taken, renewed or given back last, by the store's clock."""
     until: datetime
     """By the store's clock."""
     expired: bool
@@ -88,6 +90,8 @@ class Lease:
         self._me = Holder.this_process()
         self._client = control_client(storage)
         self._etag = ""
+        self.until = datetime.fromtimestamp(0, UTC)
+        """By this machine's clock, from before the last renewal that succeeded was asked for."""
         self._where = storage.uri("state/")
         self._lock = Lock()
         self._ended = Event()
@@ -144,12 +148,13 @@ class Lease:
 
     def _hold(self, condition: dict[str, Any]) -> bool:
         """Write that it is ours; tells whether it is. A PUT whose answer was lost is tried again, and finds itself."""
-        if self._write(condition, self._me):
-            return True
-        found = read(self._client, self._storage)
-        if found is None or found.holder is None or found.holder.id != self._me.id:
-            return False
-        self._etag = found.etag
+        asked = datetime.now(UTC)
+        if not self._write(condition, self._me):
+            found = read(self._client, self._storage)
+            if found is None or found.holder is None or found.holder.id != self._me.id:
+                return False
+            self._etag = found.etag
+        self.until = asked + timedelta(seconds=self._seconds)
         return True
 
     def _write(self, condition: dict[str, Any], holder: Holder | None) -> bool:
@@ -187,9 +192,10 @@ def read(client: "S3Client", storage: Storage) -> Held | None:
         raise explain(error, storage) from None
     date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
     now = parsedate_to_datetime(date) if date else datetime.now(UTC)
-    until = answer["LastModified"] + timedelta(seconds=body["seconds"])
+    written = answer["LastModified"]
+    until = written + timedelta(seconds=body["seconds"])
     holder = body["holder"] and Holder(**body["holder"])
-    return Held(answer["ETag"], holder, until, now > until)
+    return Held(answer["ETag"], holder, written, until, now > until)
 
 
 def _key(storage: Storage) -> str:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, NotFoundError
@@ -18,6 +19,8 @@ from conf.s3 import store_answers
 
 CONTRACT = 1
 _DIGITS = 12
+# More than a first line ever has.
+_HEADER_BYTES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +88,30 @@ class Manifests:
             try:
                 body = bytes(obstore.get(self._store, path).bytes())
             except (NotFoundError, FileNotFoundError):
-                raise ContractError(
-                    f"Manifest {path} is gone, so its batch cannot be run again. Restore it from a copy."
-                ) from None
+                raise _gone(path) from None
         try:
             return _parse(path, body)
         except (ValueError, KeyError, TypeError):
-            raise ContractError(f"Manifest {path} is damaged. Restore it from a copy.") from None
+            raise _damaged(path) from None
+
+    def count(self, number: int) -> int:
+        """How many object versions manifest `number` lists: its first line says so, and no more of it is read.
+
+        Raises
+        ------
+        ContractError
+            As for `read`.
+        """
+        path = self._path(number)
+        with store_answers(path):
+            try:
+                start = bytes(obstore.get_range(self._store, path, start=0, length=_HEADER_BYTES))
+            except (NotFoundError, FileNotFoundError):
+                raise _gone(path) from None
+        try:
+            return int(_header(path, start.decode("ascii").partition("\n")[0])["entries"])
+        except (ValueError, KeyError, TypeError):
+            raise _damaged(path) from None
 
     def exists(self, number: int) -> bool:
         """Whether manifest `number` was written."""
@@ -117,9 +137,7 @@ class Manifests:
 
 def _parse(path: str, body: bytes) -> tuple[Listed, ...]:
     header, *lines = body.decode("ascii").splitlines() if body else [""]
-    found = json.loads(header or "{}")
-    if found.get("contract") != CONTRACT:
-        raise ContractError(f"Manifest {path} is of contract {found.get('contract')}; this version reads {CONTRACT}.")
+    found = _header(path, header)
     if found["entries"] != len(lines):
         raise ContractError(
             f"Manifest {path} lists {len(lines)} of {found['entries']} objects. Restore it from a copy."
@@ -127,6 +145,21 @@ def _parse(path: str, body: bytes) -> tuple[Listed, ...]:
     rows = map(json.loads, lines)
     number = found["manifest"]
     return tuple(Listed(r["key"], r["etag"], r["size"], datetime.fromisoformat(r["at"]), number) for r in rows)
+
+
+def _header(path: str, line: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(line or "{}")
+    if found.get("contract") != CONTRACT:
+        raise ContractError(f"Manifest {path} is of contract {found.get('contract')}; this version reads {CONTRACT}.")
+    return found
+
+
+def _gone(path: str) -> ContractError:
+    return ContractError(f"Manifest {path} is gone, so its batch cannot be run again. Restore it from a copy.")
+
+
+def _damaged(path: str) -> ContractError:
+    return ContractError(f"Manifest {path} is damaged. Restore it from a copy.")
 
 
 def _to_milliseconds(moment: datetime) -> datetime:

@@ -42,13 +42,23 @@ class BatchReport:
     """What one micro-batch did. Seconds are of wall time; in `stages` they are the workers', summed over them."""
 
     batch_id: int
+    manifest: int
+    """The last one whose object versions are all in the tables with it."""
     features: int
     rejects: dict[str, int]
     bytes: int
     decodes: int
     featurize_s: float
     commit_s: float
+    committed_at: datetime
+    oldest: datetime
+    """When the one that had waited longest landed."""
     stages: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def oldest_age_s(self) -> float:
+        """Seconds from the drop to the answer of a query, for the one that had waited longest."""
+        return max(0.0, (self.committed_at - self.oldest).total_seconds())
 
     @property
     def objects(self) -> int:
@@ -90,15 +100,16 @@ class Sink:
         try:
             start = time.perf_counter()
             # This one job does the work, whatever the number of tables, and the rows themselves say who gets some.
-            outcomes = Counter(row.reason for row in featurized.select("reason").collect())
+            rows = featurized.select("reason", "last_modified", "manifest").toArrow()
             worked = time.perf_counter()
+            outcomes = Counter(rows["reason"].to_pylist())
             features = outcomes.pop(None, 0)
             if features:
-                rows = features_rows(featurized, self._featurizer.recipe.model_id, batch_id)
-                self._append(rows, "features", batch_id, again="features" in done)
+                featured = features_rows(featurized, self._featurizer.recipe.model_id, batch_id)
+                self._append(featured, "features", batch_id, again="features" in done)
             if outcomes:
                 self._append(rejects_rows(featurized, batch_id), "rejects", batch_id, again="rejects" in done)
-            committed = time.perf_counter()
+            committed, committed_at = time.perf_counter(), datetime.now(UTC)
         finally:
             featurized.unpersist()
         did = {name: number - before.get(name, 0) for name, number in self._tally.value.items()}
@@ -107,12 +118,15 @@ class Sink:
             self._on_batch(
                 BatchReport(
                     batch_id,
+                    pc.max(rows["manifest"]).as_py(),
                     features,
                     rejects=dict(outcomes),
                     bytes=int(did.get("bytes", 0)),
                     decodes=int(did.get("decodes", 0)),
                     featurize_s=worked - start,
                     commit_s=committed - worked,
+                    committed_at=committed_at,
+                    oldest=pc.min(rows["last_modified"]).as_py(),
                     stages={name: seconds for name, seconds in did.items() if name.endswith("_s")},
                 )
             )

@@ -18,6 +18,7 @@ from conf.settings import Settings
 from streaming.featurize import Featurizer
 from streaming.lease import Lease
 from streaming.model import load_model
+from streaming.reports import Reports
 from streaming.sink import BatchReport, Sink
 from streaming.source import FORMAT, KeySource
 from streaming.state import check_state
@@ -91,8 +92,8 @@ def run(
     storage = settings.storage
     check_bucket(storage)
     model = load_model(settings.model.architecture, settings.model.weights, settings.model.engine)
-    with Lease(storage, settings.stream.lease_seconds) as lease:
-        store = object_store(storage)
+    store = object_store(storage)
+    with Lease(storage, settings.stream.lease_seconds) as lease, Reports(settings, store, lease) as reports:
         plan = check_state(storage, store)
         ensure_table(spark, storage, "features", {"fruits.model_id": model.recipe.model_id})
         ensure_table(spark, storage, "rejects")
@@ -101,6 +102,7 @@ def run(
 
         def count(batch: BatchReport) -> None:
             summary.add(batch)
+            reports.add(batch)
             on_batch(batch)
 
         tally = tally_on(spark.sparkContext)
@@ -110,6 +112,7 @@ def run(
         )
         sink = Sink(storage, store, featurizer, tally, lease, plan.batch_id, count)
         query = _start(spark, settings, plan.manifest, sink)
+        reports.watch(query)
         summary.seconds["start"] = time.perf_counter() - begun
         try:
             _wait(query, once, stop or Event())

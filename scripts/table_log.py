@@ -1,0 +1,87 @@
+"""Figures of a table from its Delta log: how many rows and files, how large, how new.
+
+Spark writes statistics of each data file into the log. A file is read only where they do not tell.
+"""
+
+from collections import Counter
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import DeltaTable
+from pyarrow.dataset import FileSystemDataset
+
+from conf.delta import dataset
+from conf.settings import Storage
+
+if TYPE_CHECKING:
+    from pyarrow.dataset import Dataset
+
+
+class TableLog:
+    """One version of a table.
+
+    Attributes
+    ----------
+    files
+        Data files.
+    bytes
+        Of all these.
+    properties
+        Those that were set when the table was made.
+    """
+
+    def __init__(self, opened: DeltaTable, storage: Storage) -> None:
+        self._opened = opened
+        self._storage = storage
+        self._added = pa.table(opened.get_add_actions(flatten=True))
+        self.files: int = self._added.num_rows
+        self.properties = opened.metadata().configuration
+        self.bytes: int = pc.sum(self._added["size_bytes"]).as_py() or 0
+
+    @cached_property
+    def rows(self) -> int:
+        """Rows of the table."""
+        counts = self._column("num_records")
+        known: int = pc.sum(counts).as_py() or 0
+        for part in self._unclear(pc.is_null(counts)):
+            known += part.count_rows()
+        return known
+
+    def largest(self, column: str) -> Any:
+        """The largest value of a column, a time to the millisecond; None where there is no row."""
+        known = self._column(f"max.{column}")
+        found = [pc.max(known).as_py()]
+        found += [pc.max(part.to_table(columns=[column])[column]).as_py() for part in self._unclear(pc.is_null(known))]
+        return max((value for value in found if value is not None), default=None)
+
+    def counts(self, column: str) -> dict[Any, int]:
+        """Rows by the value of a column of short words, in order of the values."""
+        lowest, highest, rows = (self._column(name) for name in (f"min.{column}", f"max.{column}", "num_records"))
+        alike = pc.fill_null(pc.and_(pc.equal(lowest, highest), pc.is_valid(rows)), False)
+        counted: Counter[Any] = Counter()
+        for value, count in zip(lowest.filter(alike).to_pylist(), rows.filter(alike).to_pylist(), strict=True):
+            counted[value] += count
+        for part in self._unclear(pc.invert(alike)):
+            counted.update(part.to_table(columns=[column])[column].to_pylist())
+        return dict(sorted(counted.items()))
+
+    def read(self, column: str) -> pa.ChunkedArray:
+        """A column, from the data files."""
+        return dataset(self._opened, self._storage).to_table([column])[column]
+
+    def _column(self, name: str) -> pa.ChunkedArray:
+        if name in self._added.column_names:
+            return self._added[name]
+        return pa.chunked_array([pa.nulls(self.files, pa.int64() if name == "num_records" else pa.string())])
+
+    def _unclear(self, mask: pa.ChunkedArray) -> list["Dataset"]:
+        """The files that a mask picks, as one dataset; none where it picks no file."""
+        paths = set(self._added["path"].filter(mask).to_pylist())
+        if not paths:
+            return []
+        whole = dataset(self._opened, self._storage)
+        parts = [part for part in whole.get_fragments() if part.path in paths]
+        # Of the whole's schema: a file by itself does not say that its times are in UTC.
+        return [FileSystemDataset(parts, whole.schema, whole.format, whole.filesystem)]
