@@ -90,8 +90,9 @@ def test_a_question_has_the_same_answer_in_every_format(followed: tuple[Path, st
     [
         ("SELECT * FROM featurs", "featurs"),
         ("SELEC 1", "SELEC"),
-        ("DROP TABLE features", "Catalog Error"),
-        ("", "no answer"),
+        ("DROP TABLE features", "Ask one question"),
+        ("", "Ask one question"),
+        ("COPY (FROM features) TO 'here.csv'", "Ask one question"),
     ],
 )
 def test_a_wrong_question_is_one_message(followed: tuple[Path, str], sql: str, says: str) -> None:
