@@ -3,7 +3,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test clean
+.PHONY: help setup demo check test chaos clean
 
 help: ## List what there is to run.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
@@ -22,6 +22,9 @@ check: $(READY) ## Lint, format, types and the tests that take seconds.
 
 test: $(READY) ## Every test: unit, property, integration.
 	@$(BIN)/pytest -q tests/unit tests/property tests/integration
+
+chaos: $(READY) ## The stream killed, starved and lied to, again and again; about an hour.
+	@$(BIN)/pytest -q tests/chaos --rounds 100
 
 clean: ## Remove what setup and the tools made here. Your data in .fruits stays.
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist spark-warehouse metastore_db derby.log

@@ -5,13 +5,14 @@ where none of its number exists: two discoverers cannot disagree on one, and a b
 """
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, NotFoundError
+from obstore.exceptions import AlreadyExistsError, GenericError, NotFoundError
 from obstore.store import ObjectStore
 
 from conf.errors import ContractError
@@ -19,6 +20,8 @@ from conf.s3 import store_answers
 
 CONTRACT = 1
 _DIGITS = 12
+# Seconds between attempts to write one.
+_PAUSES = (0.1, 0.5, 2.0, 8.0)
 # More than a first line ever has.
 _HEADER_BYTES = 256
 
@@ -68,12 +71,22 @@ class Manifests:
             *({"key": e.key, "etag": e.etag, "size": e.size, "at": _iso(e.last_modified)} for e in entries),
         ]
         body = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
+        attempt = 0
         with store_answers(self._path(number)):
-            try:
-                obstore.put(self._store, self._path(number), body.encode("ascii"), mode="create")
-            except AlreadyExistsError:
-                return False
-            return True
+            while True:
+                try:
+                    obstore.put(self._store, self._path(number), body.encode("ascii"), mode="create")
+                except AlreadyExistsError:
+                    # It may be ours: that of an attempt whose answer was lost.
+                    return attempt > 0 and self.read(number) == listed(entries, number)
+                except GenericError:
+                    # obstore repeats no PUT on a condition by itself, as the one before may have landed.
+                    if attempt == len(_PAUSES):
+                        raise
+                    time.sleep(_PAUSES[attempt])
+                    attempt += 1
+                else:
+                    return True
 
     def read(self, number: int) -> tuple[Listed, ...]:
         """What manifest `number` lists.

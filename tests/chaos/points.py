@@ -1,0 +1,108 @@
+"""The moments at which a stream may be killed, each told by the request that makes it.
+
+Everything that lasts goes through the store, so these are all the states that a death can leave behind. What runs in
+between, in whichever of the stream's processes, leaves nothing.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Event, Lock
+
+from tests.chaos.faults import Phase, Request
+
+_FIRST_COMMIT = "0" * 20
+
+
+@dataclass(frozen=True)
+class Point:
+    """Before a request has reached the store, or after it has and before anybody has heard of that."""
+
+    phase: Phase
+    method: str
+    key: str
+    """Pattern of the end of the key."""
+
+    def is_here(self, request: Request, phase: Phase) -> bool:
+        """Whether this is it."""
+        return (
+            phase == self.phase
+            and request.method == self.method
+            and re.search(f"/{self.key}$", request.key) is not None
+        )
+
+
+@dataclass(frozen=True)
+class Nth:
+    """The nth request of all from here on, whatever it is."""
+
+    phase: Phase
+    number: int
+
+    def is_here(self, request: Request, phase: Phase) -> bool:
+        """Whether this is it."""
+        return phase == self.phase and request.number == self.number
+
+
+def _commit(table: str, phase: Phase) -> Point:
+    """Of rows: version 0 makes the table."""
+    return Point(phase, "PUT", rf"tables/{table}/_delta_log/(?!{_FIRST_COMMIT})\d+\.json")
+
+
+POINTS = {
+    "lease taken": Point("after", "PUT", r"state/lease\.json"),
+    "one table made": Point("after", "PUT", rf"tables/features/_delta_log/{_FIRST_COMMIT}\.json"),
+    "manifest not written": Point("before", "PUT", r"state/manifests/\d+\.jsonl"),
+    "manifest written": Point("after", "PUT", r"state/manifests/\d+\.jsonl"),
+    "ledger not saved": Point("before", "PUT", r"state/seen/\d+"),
+    "ledger saved": Point("after", "PUT", r"state/seen/\d+"),
+    "offset not logged": Point("before", "PUT", r"state/checkpoint/offsets/\d+"),
+    "offset logged": Point("after", "PUT", r"state/checkpoint/offsets/\d+"),
+    "photograph read": Point("after", "GET", r"landing/.*"),
+    "features written": Point("after", "PUT", r"tables/features/part-.*\.parquet"),
+    "features not committed": _commit("features", "before"),
+    "features committed": _commit("features", "after"),
+    "rejects not committed": _commit("rejects", "before"),
+    "rejects committed": _commit("rejects", "after"),
+    "batch not noted": Point("before", "PUT", r"state/checkpoint/commits/\d+"),
+    "batch noted": Point("after", "PUT", r"state/checkpoint/commits/\d+"),
+    "PCA model published": _commit("pca_models", "after"),
+    "reduced not published": _commit("reduced", "before"),
+    "reduced published": _commit("reduced", "after"),
+}
+
+
+class Trap:
+    """A hook that does something once, at a point.
+
+    Parameters
+    ----------
+    lost
+        Whether the request, or its answer, is lost with that.
+    """
+
+    def __init__(self, point: Point | Nth, spring: Callable[[], None], *, lost: bool) -> None:
+        self._point = point
+        self._spring = spring
+        self._lost = lost
+        self._once = Lock()
+        self._sprung = Event()
+
+    def __call__(self, request: Request, phase: Phase) -> bool:
+        if not self._point.is_here(request, phase):
+            return True
+        with self._once:
+            if self._sprung.is_set():
+                return True
+            self._spring()
+            self._sprung.set()
+        return not self._lost
+
+    @property
+    def sprung(self) -> bool:
+        """Whether it has come to that."""
+        return self._sprung.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for that."""
+        return self._sprung.wait(seconds)

@@ -1,0 +1,34 @@
+"""Killed at every point at which something lasts, one after the other: nothing is lost, nothing is doubled."""
+
+from tests.chaos.faults import Odds
+from tests.chaos.ground import Ground
+from tests.chaos.points import POINTS
+from tests.chaos.processes import Kill
+
+# Each run takes up what the one before left, and dies a step further on: one micro-batch that is killed seven times.
+_ONE_BATCH: list[tuple[str, Kill]] = [
+    ("lease taken", "driver"),
+    ("manifest written", "machine"),
+    ("offset logged", "machine"),
+    ("features not committed", "machine"),
+    ("features committed", "driver"),
+    ("rejects not committed", "jvm"),
+    ("rejects committed", "machine"),
+]
+
+
+def test_a_stream_killed_at_every_point_loses_and_doubles_nothing(ground: Ground) -> None:
+    ground.drop(5, bad=3)
+    for point, how in _ONE_BATCH:
+        ground.die(POINTS[point], how)
+        ground.check_no_duplicates()
+    ground.drop(3, bad=2)
+    ground.die(POINTS["ledger saved"])
+    ground.drop(8, bad=4)
+    # The last run gets to its end through a store that errs, as each client tries again by itself; and no moment is
+    # told by the driver's clock.
+    ground.faults.odds = Odds(seed=1, probability=0.05, stall_seconds=1.0)
+    ground.finish(clock_seconds=3600)
+    assert len(ground.faults.met) > 3
+    ground.faults.odds = None
+    ground.check()
