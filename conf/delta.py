@@ -55,8 +55,29 @@ def dataset(opened: DeltaTable, storage: Storage) -> "Dataset":
     return opened.to_pyarrow_dataset(filesystem=SubTreeFileSystem(root, arrow_filesystem(storage)))
 
 
-def ensure_table(spark: "SparkSession", storage: Storage, table: str, properties: dict[str, str] | None = None) -> None:
+def read_state(spark: "SparkSession", storage: Storage, table: str) -> None:
+    """Have Spark know a table's state, which it works out anew after each commit, and needs for the next one.
+
+    Half the time of a small commit is that. To describe the table is the way to ask for it that every platform has.
+    """
+    spark.sql(f"DESCRIBE DETAIL delta.`{storage.table_uri(table)}`")
+
+
+def ensure_table(
+    spark: "SparkSession",
+    storage: Storage,
+    table: str,
+    properties: dict[str, str] | None = None,
+    upkeep: dict[str, str] | None = None,
+) -> None:
     """Create a table with its contract unless it is there.
+
+    Parameters
+    ----------
+    properties
+        What the table is: another value of one of these is another table.
+    upkeep
+        How it is kept: these may change, and are set where they have.
 
     Raises
     ------
@@ -66,7 +87,7 @@ def ensure_table(spark: "SparkSession", storage: Storage, table: str, properties
     wanted = {"fruits.contract": CONTRACT, **(properties or {})}
     opened = open_table(storage, table)
     if opened is None:
-        _create(spark, storage.table_uri(table), table, wanted)
+        _create(spark, storage.table_uri(table), table, wanted | (upkeep or {}))
         return
     found = opened.metadata().configuration
     for name, value in wanted.items():
@@ -75,6 +96,9 @@ def ensure_table(spark: "SparkSession", storage: Storage, table: str, properties
                 f"Table {storage.table_uri(table)} holds {name} = {found.get(name)}, but this run has {value}. "
                 "Go back to the setting that made it, or set storage.prefix to a fresh one."
             )
+    changed = {name: value for name, value in (upkeep or {}).items() if found.get(name) != value}
+    if changed:
+        spark.sql(f"ALTER TABLE delta.`{storage.table_uri(table)}` SET TBLPROPERTIES ({_listed(changed)})")
 
 
 def _create(spark: "SparkSession", uri: str, table: str, properties: dict[str, str]) -> None:
@@ -85,5 +109,9 @@ def _create(spark: "SparkSession", uri: str, table: str, properties: dict[str, s
         "delta.checkpointPolicy": "classic",
         "delta.dataSkippingNumIndexedCols": str(short_columns(table)),
     }
-    listed = ", ".join(f"'{name}' = '{value}'" for name, value in properties.items())
-    spark.sql(f"CREATE TABLE IF NOT EXISTS delta.`{uri}` ({COLUMNS[table]}) USING delta TBLPROPERTIES ({listed})")
+    columns = COLUMNS[table]
+    spark.sql(f"CREATE TABLE IF NOT EXISTS delta.`{uri}` ({columns}) USING delta TBLPROPERTIES ({_listed(properties)})")
+
+
+def _listed(properties: dict[str, str]) -> str:
+    return ", ".join(f"'{name}' = '{value}'" for name, value in properties.items())

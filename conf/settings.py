@@ -89,6 +89,15 @@ class Discovery(Section):
     """With a queue, time between listings of the landing zone, for what no event told of."""
 
 
+class Tables(Section):
+    """How the tables that the stream writes are kept small."""
+
+    keep_days: Annotated[float, Field(ge=0, le=365)] = 1.0
+    """How long earlier versions of a table can be read. It must be longer than anybody takes to read one."""
+    vacuum_hours: Annotated[float, Field(gt=0)] = 24.0
+    """Time between deletions of files that no version so kept needs."""
+
+
 class Images(Section):
     """What counts as too much for one photograph."""
 
@@ -143,6 +152,7 @@ class Settings(BaseSettings):
     storage: Storage
     discovery: Discovery = Discovery()
     stream: Stream = Stream()
+    tables: Tables = Tables()
     images: Images = Images()
     model: Model = Model()
     pca: Pca = Pca()

@@ -22,6 +22,9 @@ _ALWAYS = {
     # Numbers of a vector hardly ever repeat: a dictionary of them costs time and saves nothing.
     "spark.hadoop.parquet.enable.dictionary#features.list.element": "false",
     "spark.hadoop.parquet.enable.dictionary#reduced.list.element": "false",
+    # Files below half of this are small, and fifty small ones become larger ones within a commit: in a second or two.
+    "spark.databricks.delta.autoCompact.maxFileSize": str(32 * 2**20),
+    "spark.databricks.delta.autoCompact.minNumFiles": "50",
 }
 _LOCAL = {
     # On a few cores the JVM's second compiler and parallel collector cost more than they give: a short run takes half
@@ -61,7 +64,7 @@ def session(settings: Settings, log: Path | None = None) -> SparkSession:
     builder = SparkSession.builder.appName("fruits")
     for name, value in _properties(settings).items():
         builder = builder.config(name, value)
-    with _stderr_to(log):
+    with _output_to(log):
         spark: SparkSession = builder.getOrCreate()
     if log is not None:
         spark.sparkContext.setLogLevel("WARN")
@@ -81,18 +84,21 @@ def _properties(settings: Settings) -> dict[str, str]:
 
 
 @contextmanager
-def _stderr_to(log: Path | None) -> Iterator[None]:
-    """Let a JVM that starts within inherit a file as its stderr: it writes there for all its life."""
+def _output_to(log: Path | None) -> Iterator[None]:
+    """Let a JVM that starts within inherit a file as its stdout and stderr: it writes there for all its life."""
     if log is None:
         yield
         return
     log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
     sys.stderr.flush()
-    kept = os.dup(2)
+    kept = {stream: os.dup(stream) for stream in (1, 2)}
     with log.open("a") as file:
-        os.dup2(file.fileno(), 2)
+        for stream in kept:
+            os.dup2(file.fileno(), stream)
         try:
             yield
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            for stream, copy in kept.items():
+                os.dup2(copy, stream)
+                os.close(copy)

@@ -7,16 +7,18 @@ Only what neither table has is done again, as the landing zone, and so what beco
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 import pyspark.sql.functions as F  # noqa: N812 (the name everybody knows it by)
 from pyspark import StorageLevel
 
-from conf.delta import dataset, open_table
+from conf.delta import dataset, open_table, read_state
 from conf.settings import Storage
 from conf.tables import column_names
 from streaming.checkpoint import query_id
@@ -26,12 +28,15 @@ from streaming.state import TABLES
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
     from pyspark import Accumulator
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
     from streaming.featurize import Featurizer
     from streaming.lease import Lease
     from streaming.tally import Tally
 
+
+# One file is one PUT, and one to compact later; a second task would save no time for so few.
+_ROWS_A_FILE = 1000
 
 Version = tuple[str, str, int]
 _VERSION = ("key", "etag", "manifest")
@@ -104,17 +109,19 @@ class Sink:
             worked = time.perf_counter()
             outcomes = Counter(rows["reason"].to_pylist())
             features = outcomes.pop(None, 0)
+            written = featurized.coalesce(1) if len(rows) <= _ROWS_A_FILE else featurized
             if features:
-                featured = features_rows(featurized, self._featurizer.recipe.model_id, batch_id)
+                featured = features_rows(written, self._featurizer.recipe.model_id, batch_id)
                 self._append(featured, "features", batch_id, again="features" in done)
             if outcomes:
-                self._append(rejects_rows(featurized, batch_id), "rejects", batch_id, again="rejects" in done)
+                self._append(rejects_rows(written, batch_id), "rejects", batch_id, again="rejects" in done)
             committed, committed_at = time.perf_counter(), datetime.now(UTC)
         finally:
             featurized.unpersist()
         did = {name: number - before.get(name, 0) for name, number in self._tally.value.items()}
         # Spark begins a new stream with a batch of nothing.
         if features or outcomes:
+            self._read_ahead(keys.sparkSession)
             self._on_batch(
                 BatchReport(
                     batch_id,
@@ -137,6 +144,17 @@ class Sink:
             writer = writer.option("txnAppId", self._query_id).option("txnVersion", str(batch_id))
         self._lease.check()
         writer.save(self._storage.table_uri(table))
+
+    def _read_ahead(self, spark: "SparkSession") -> None:
+        """Have the tables' new state known by the next commit, while nothing or the workers' work is going on."""
+
+        def read() -> None:
+            # Whatever is wrong, the next commit meets it, and says so.
+            with suppress(Exception):
+                for table in TABLES:
+                    read_state(spark, self._storage, table)
+
+        Thread(target=read, name="state", daemon=True).start()
 
     def _done(self, batch_id: int) -> dict[str, list[Version]]:
         """What this batch has committed already, by table; only a batch planned before this run can have."""

@@ -23,6 +23,7 @@ from streaming.sink import BatchReport, Sink
 from streaming.source import FORMAT, KeySource
 from streaming.state import check_state
 from streaming.tally import tally_on
+from streaming.upkeep import Upkeep, upkeep_properties
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -95,8 +96,9 @@ def run(
     store = object_store(storage)
     with Lease(storage, settings.stream.lease_seconds) as lease, Reports(settings, store, lease) as reports:
         plan = check_state(storage, store)
-        ensure_table(spark, storage, "features", {"fruits.model_id": model.recipe.model_id})
-        ensure_table(spark, storage, "rejects")
+        upkeep = upkeep_properties(settings.tables)
+        ensure_table(spark, storage, "features", {"fruits.model_id": model.recipe.model_id}, upkeep)
+        ensure_table(spark, storage, "rejects", upkeep=upkeep)
 
         summary = Summary(model.recipe.model_id)
 
@@ -115,7 +117,8 @@ def run(
         reports.watch(query)
         summary.seconds["start"] = time.perf_counter() - begun
         try:
-            _wait(query, once, stop or Event())
+            with Upkeep(spark, settings, store, lease):
+                _wait(query, once, stop or Event())
         except StreamingQueryException as error:
             raise from_spark(error) or error from None
         finally:

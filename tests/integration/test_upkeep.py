@@ -1,0 +1,74 @@
+"""What a stream leaves behind stays bounded: files of the tables, versions, and what only those need."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import obstore
+
+from conf.delta import open_table
+from conf.s3 import object_store
+from conf.settings import Settings
+from scripts.fruit_photos import draw_photos
+from streaming.stream import run
+from tests.integration.tables import versions
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+Drop = Callable[[dict[str, bytes]], None]
+
+
+def _one_a_batch(settings: Settings) -> Settings:
+    stream = settings.stream.model_copy(update={"max_files": 1})
+    return settings.model_copy(update={"stream": stream})
+
+
+def _files(settings: Settings, suffix: str) -> list[str]:
+    store = object_store(settings.storage)
+    prefix = f"{settings.storage.prefix}tables/features/"
+    return [meta["path"] for page in obstore.list(store, prefix) for meta in page if meta["path"].endswith(suffix)]
+
+
+def test_small_files_become_large_ones_and_what_they_were_is_deleted(
+    spark: "SparkSession", settings: Settings, drop_files: Drop
+) -> None:
+    photos = {f"apple/{number}.jpg": photo.data for number, photo in enumerate(draw_photos(4, seed=5))}
+    drop_files(photos)
+    spark.conf.set("spark.databricks.delta.autoCompact.minNumFiles", "3")
+    settings = _one_a_batch(settings)
+
+    try:
+        summary = run(spark, settings, once=True)
+    finally:
+        spark.conf.set("spark.databricks.delta.autoCompact.minNumFiles", "50")
+
+    assert summary.batches == 4
+    opened = open_table(settings.storage, "features")
+    assert opened is not None
+    assert len(opened.file_uris()) < 3
+    assert len(versions(settings, "features")) == len(set(versions(settings, "features"))) == 4
+    assert len(_files(settings, ".parquet")) > 4, "no file that a reader may have open goes at once"
+
+    # As a day later.
+    settings = settings.model_copy(update={"tables": settings.tables.model_copy(update={"keep_days": 0})})
+    obstore.put(object_store(settings.storage), settings.storage.state_key("vacuumed.json"), b'{"at": 0}')
+    run(spark, settings, once=True)
+
+    assert len(_files(settings, ".parquet")) == len(opened.file_uris())
+    assert len(set(versions(settings, "features"))) == 4
+
+
+def test_how_tables_are_kept_may_change_between_runs(
+    spark: "SparkSession", settings: Settings, drop_files: Drop
+) -> None:
+    run(spark, settings, once=True)
+    tables = settings.tables.model_copy(update={"keep_days": 3.5})
+
+    run(spark, settings.model_copy(update={"tables": tables}), once=True)
+
+    for table in ("features", "rejects"):
+        opened = open_table(settings.storage, table)
+        assert opened is not None
+        configuration = opened.metadata().configuration
+        assert configuration["delta.deletedFileRetentionDuration"] == "interval 5040 minutes"
+        assert configuration["delta.logRetentionDuration"] == "interval 5040 minutes"
