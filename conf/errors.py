@@ -5,6 +5,7 @@ FruitsError
 ├── SetupError      this machine lacks something (Java, a jar, weights): install it
 ├── StorageError    the object store refuses, is not there, or does not answer: mend access
 ├── ContractError   tables or state belong to another model or version: choose which to keep
+│   └── StateError  the state is lost, damaged or older than its tables: restore it, or rebuild it from them
 ├── LeaseError      another stream works on this state: wait for it, or stop it
 └── DataError       the data cannot give what was asked (no rows, not finite): mend the data
 
@@ -34,6 +35,10 @@ class ContractError(FruitsError):
     """A table or the state was made by another model or contract version."""
 
 
+class StateError(ContractError):
+    """The state is lost, damaged or older than its tables, and can be rebuilt from them."""
+
+
 class LeaseError(FruitsError):
     """Another stream holds the lease on this state, or has taken it over."""
 
@@ -42,7 +47,9 @@ class DataError(FruitsError):
     """The data cannot give what was asked of it."""
 
 
-_LEAVES = {leaf.__name__: leaf for leaf in FruitsError.__subclasses__()}
+REBUILD = "let `fruits stream --rebuild-state` make the state anew from the tables"
+"""What can be done about a StateError, besides restoring a copy."""
+_LEAVES: dict[str, type[FruitsError]] = {leaf.__name__: leaf for leaf in (*FruitsError.__subclasses__(), StateError)}
 _RAISED_IN_WORKER = re.compile(r"conf\.errors\.(\w+): (.+)")
 
 
