@@ -50,6 +50,7 @@ class DataError(FruitsError):
 REBUILD = "let `fruits stream --rebuild-state` make the state anew from the tables"
 """What can be done about a StateError, besides restoring a copy."""
 _LEAVES: dict[str, type[FruitsError]] = {leaf.__name__: leaf for leaf in (*FruitsError.__subclasses__(), StateError)}
+_WORKER_DIED = "Python worker exited unexpectedly"
 _RAISED_IN_WORKER = re.compile(r"conf\.errors\.(\w+): (.+)")
 
 
@@ -63,3 +64,11 @@ def from_spark(error: Exception) -> FruitsError | None:
         if name in _LEAVES:
             return _LEAVES[name](message.strip())
     return None
+
+
+def worker_died(error: Exception) -> bool:
+    """Whether what came back through the JVM says that a Python worker's process ended in the middle of its work.
+
+    It crashed, or the kernel killed it for its memory. What a worker raises, of ours or not, is not that.
+    """
+    return _WORKER_DIED in str(error) and from_spark(error) is None

@@ -4,10 +4,11 @@ A batch that is run again after a crash repeats no commit: Delta keeps the (quer
 Only what neither table has is done again, as the landing zone, and so what becomes of an object, may have changed.
 """
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ import pyspark.sql.functions as F  # noqa: N812 (the name everybody knows it by)
 from pyspark import StorageLevel
 
 from conf.delta import dataset, open_table
+from conf.errors import SetupError, worker_died
 from conf.settings import Storage
 from conf.tables import column_names
 from streaming.checkpoint import query_id
@@ -24,6 +26,7 @@ from streaming.featurize import FEATURIZED
 from streaming.state import TABLES
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from obstore.store import ObjectStore
     from pyspark import Accumulator
     from pyspark.sql import DataFrame
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
 Version = tuple[str, str, int]
 _VERSION = ("key", "etag", "manifest")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -96,12 +100,10 @@ class Sink:
         before = dict(self._tally.value)
         done = self._done(batch_id)
         keys = _without(keys, [version for versions in done.values() for version in versions])
-        featurized = keys.mapInArrow(self._featurizer, FEATURIZED).persist(StorageLevel.MEMORY_AND_DISK)
+        start = time.perf_counter()
+        featurized, rows = self._work(keys, batch_id)
+        worked = time.perf_counter()
         try:
-            start = time.perf_counter()
-            # This one job does the work, whatever the number of tables, and the rows themselves say who gets some.
-            rows = featurized.select("reason", "last_modified", "manifest").toArrow()
-            worked = time.perf_counter()
             outcomes = Counter(rows["reason"].to_pylist())
             features = outcomes.pop(None, 0)
             if features:
@@ -131,6 +133,29 @@ class Sink:
                 )
             )
 
+    def _work(self, keys: "DataFrame", batch_id: int) -> tuple["DataFrame", "pa.Table"]:
+        """What becomes of each object, kept until it is written; should a worker die of it, once more with care."""
+        try:
+            return _featurized(keys, self._featurizer)
+        except Exception as error:
+            if not worker_died(error):
+                raise
+        _log.warning(
+            "A Python worker died over micro-batch %s. It is done again, each photograph decoded in a process of its "
+            "own that may die.",
+            batch_id,
+        )
+        try:
+            return _featurized(keys, replace(self._featurizer, isolated=True))
+        except Exception as error:
+            if not worker_died(error):
+                raise
+            raise SetupError(
+                f"A Python worker died twice over micro-batch {batch_id}, the second time not of decoding. Has this "
+                "machine run out of memory (its kernel's log says so)? Give it more, or fewer cores to Spark, and "
+                "start again."
+            ) from None
+
     def _append(self, rows: "DataFrame", table: str, batch_id: int, *, again: bool) -> None:
         writer = rows.write.format("delta").mode("append")
         if not again:
@@ -151,6 +176,16 @@ class Sink:
                 rows = dataset(opened, self._storage).to_table(list(_VERSION), filter=ours)
                 done[table] = list(zip(*(rows[name].to_pylist() for name in _VERSION), strict=True))
         return done
+
+
+def _featurized(keys: "DataFrame", featurizer: "Featurizer") -> tuple["DataFrame", "pa.Table"]:
+    featurized = keys.mapInArrow(featurizer, FEATURIZED).persist(StorageLevel.MEMORY_AND_DISK)
+    try:
+        # This one job does the work, whatever the number of tables, and the rows themselves say who gets some.
+        return featurized, featurized.select("reason", "last_modified", "manifest").toArrow()
+    except Exception:
+        featurized.unpersist()
+        raise
 
 
 def _without(keys: "DataFrame", versions: list[Version]) -> "DataFrame":
