@@ -13,6 +13,7 @@ from conf.delta import dataset
 from conf.errors import StateError
 from conf.settings import Storage
 from streaming import checkpoint
+from streaming.changeover import withdraw
 from streaming.checkpoint import Plan
 from streaming.ledger import Ledger, Saved, last_number, save
 from streaming.seen import Seen
@@ -53,6 +54,8 @@ def rebuild(storage: Storage, store: ObjectStore, lease: "Lease") -> int:
     tables = open_tables(storage)
     lease.check()
     checkpoint.discard(store, storage.state_key("checkpoint"))
+    # The manifests that were listed for it are left behind.
+    withdraw(storage, store)
     seen, rows, newest = Seen(), 0, 0
     for opened in tables.values():
         # A batch at a time: of each row, 16 bytes stay.

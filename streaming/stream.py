@@ -15,6 +15,7 @@ from conf.delta import ensure_table
 from conf.errors import from_spark
 from conf.s3 import check_bucket, object_store
 from conf.settings import Settings
+from streaming.changeover import settle_model
 from streaming.featurize import Featurizer
 from streaming.lease import Lease
 from streaming.model import load_model
@@ -99,6 +100,7 @@ def run(
     store = object_store(storage)
     with Lease(storage, settings.stream.lease_seconds) as lease, Reports(settings, store, lease) as reports:
         plan = sound_state(storage, store, lease) if rebuild_state else check_state(storage, store)
+        settle_model(spark, storage, store, lease, model.recipe.model_id)
         ensure_table(spark, storage, "features", {"fruits.model_id": model.recipe.model_id})
         ensure_table(spark, storage, "rejects")
 
