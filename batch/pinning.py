@@ -18,7 +18,8 @@ from conf.tables import VERSION_RANK
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
-_SUPERSEDED = f"SELECT key, etag, manifest FROM features QUALIFY {VERSION_RANK} > 1"  # noqa: S608
+_SUPERSEDED = f"SELECT key, etag, manifest FROM features QUALIFY {VERSION_RANK} > 1 AND model_id = ?"  # noqa: S608
+_OF_THE_MODEL = "SELECT count(*) FILTER (model_id = ?), count(*) FROM features"
 # Less than this is read sooner than one more task and its worker start.
 _LEAST_PART_BYTES = 8_000_000
 # Of the short columns there is little in each file: many at once keep a distant store from setting the pace.
@@ -36,7 +37,7 @@ def pin(storage: Storage, parallelism: int) -> Snapshot:
     Raises
     ------
     DataError
-        Where there is no table, or it has no rows.
+        Where there is no table, or it has no rows of the model that counts.
     StorageError
         Where the store fails, or a data file is gone.
     """
@@ -47,13 +48,9 @@ def pin(storage: Storage, parallelism: int) -> Snapshot:
             f"{storage.table_uri('features')} has no rows to fit a PCA on. "
             "Drop photographs and run `fruits stream --once` first."
         )
-    return Snapshot(
-        storage,
-        features.version(),
-        features.metadata().configuration["fruits.model_id"],
-        cut(files, parallelism),
-        _superseded(features, storage),
-    )
+    model_id = features.metadata().configuration["fruits.model_id"]
+    superseded, mixed = _left_out(features, storage, model_id)
+    return Snapshot(storage, features.version(), model_id, cut(files, parallelism), superseded, mixed)
 
 
 def cut(files: list[tuple[str, int]], parallelism: int) -> tuple[tuple[Split, ...], ...]:
@@ -83,12 +80,23 @@ def _files(features: "DeltaTable", storage: Storage) -> list[tuple[str, int]]:
     return list(zip(keys, actions["size_bytes"].to_pylist(), strict=True))
 
 
-def _superseded(features: "DeltaTable", storage: Storage) -> frozenset[tuple[str, str, int]]:
-    columns = ["key", "etag", "manifest", "last_modified"]
+def _left_out(features: "DeltaTable", storage: Storage, model_id: str) -> tuple[frozenset[tuple[str, str, int]], bool]:
+    """Which rows of a model are superseded, and whether there are rows of other models, which do not count at all.
+
+    A photograph whose newest row is of another model is left out, too: an older row is of what was overwritten.
+    """
+    columns = ["key", "etag", "manifest", "last_modified", "model_id"]
     try:
         rows = dataset(features, storage).scanner(columns, fragment_readahead=_FILES_AT_ONCE).to_table()
     except OSError as error:
         raise explain(error, storage) from None
     with duckdb.connect() as connection:
         connection.register("features", rows)
-        return frozenset(connection.execute(_SUPERSEDED).fetchall())
+        superseded = frozenset(connection.execute(_SUPERSEDED, [model_id]).fetchall())
+        ((counting, count),) = connection.execute(_OF_THE_MODEL, [model_id]).fetchall()
+    if not counting:
+        raise DataError(
+            f"{storage.table_uri('features')} has no row of model {model_id} yet, only of others. "
+            "Let `fruits stream` featurize what was listed for it."
+        )
+    return superseded, counting < count

@@ -43,6 +43,8 @@ class Snapshot:
     """What each task reads."""
     superseded: frozenset[tuple[str, str, int]]
     """Key, etag and manifest of rows whose object has been overwritten since, and which therefore no longer count."""
+    mixed: bool
+    """Whether there are rows of other models, which do not count either."""
 
     def read(self, part: int, columns: Sequence[str] = ()) -> Iterator[Batch]:
         """Current rows of one part: key, the columns asked for and the features, all finite.
@@ -54,7 +56,8 @@ class Snapshot:
         StorageError
             Where the store fails.
         """
-        names = dict.fromkeys((*(_ROW_ID if self.superseded else ("key",)), *columns, "features"))
+        told_by = (*(_ROW_ID if self.superseded else ("key",)), *(["model_id"] if self.mixed else ()))
+        names = dict.fromkeys((*told_by, *columns, "features"))
         length: int | None = None
         try:
             for batch in datafiles.read(object_store(self.storage), self.parts[part], list(names)):
@@ -80,6 +83,9 @@ class Snapshot:
         return spark.range(0, parts, 1, parts).mapInArrow(tasks, schema)
 
     def _current(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        if self.mixed:
+            models = batch.column("model_id").to_pylist()
+            batch = batch.filter(mask_of(np.fromiter((model == self.model_id for model in models), np.bool_)))
         if not self.superseded:
             return batch
         rows = zip(*(batch.column(name).to_pylist() for name in _ROW_ID), strict=True)

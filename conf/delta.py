@@ -101,6 +101,11 @@ def ensure_table(
         spark.sql(f"ALTER TABLE delta.`{storage.table_uri(table)}` SET TBLPROPERTIES ({_listed(changed)})")
 
 
+def set_property(spark: "SparkSession", storage: Storage, table: str, name: str, value: str) -> None:
+    """Give a property of a table another value, in a commit of its own."""
+    spark.sql(f"ALTER TABLE delta.`{storage.table_uri(table)}` SET TBLPROPERTIES ('{name}' = '{value}')")
+
+
 def _create(spark: "SparkSession", uri: str, table: str, properties: dict[str, str]) -> None:
     properties = properties | {
         "delta.minReaderVersion": "1",

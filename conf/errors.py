@@ -5,6 +5,7 @@ FruitsError
 ├── SetupError      this machine lacks something (Java, a jar, weights): install it
 ├── StorageError    the object store refuses, is not there, or does not answer: mend access
 ├── ContractError   tables or state belong to another model or version: choose which to keep
+│   └── StateError  the state is lost, damaged or older than its tables: restore it, or rebuild it from them
 ├── LeaseError      another stream works on this state: wait for it, or stop it
 └── DataError       the data cannot give what was asked (no rows, not finite): mend the data
 
@@ -34,6 +35,10 @@ class ContractError(FruitsError):
     """A table or the state was made by another model or contract version."""
 
 
+class StateError(ContractError):
+    """The state is lost, damaged or older than its tables, and can be rebuilt from them."""
+
+
 class LeaseError(FruitsError):
     """Another stream holds the lease on this state, or has taken it over."""
 
@@ -42,7 +47,10 @@ class DataError(FruitsError):
     """The data cannot give what was asked of it."""
 
 
-_LEAVES = {leaf.__name__: leaf for leaf in FruitsError.__subclasses__()}
+REBUILD = "let `fruits stream --rebuild-state` make the state anew from the tables"
+"""What can be done about a StateError, besides restoring a copy."""
+_LEAVES: dict[str, type[FruitsError]] = {leaf.__name__: leaf for leaf in (*FruitsError.__subclasses__(), StateError)}
+_WORKER_DIED = "Python worker exited unexpectedly"
 _RAISED_IN_WORKER = re.compile(r"conf\.errors\.(\w+): (.+)")
 
 
@@ -56,3 +64,11 @@ def from_spark(error: Exception) -> FruitsError | None:
         if name in _LEAVES:
             return _LEAVES[name](message.strip())
     return None
+
+
+def worker_died(error: Exception) -> bool:
+    """Whether what came back through the JVM says that a Python worker's process ended in the middle of its work.
+
+    It crashed, or the kernel killed it for its memory. What a worker raises, of ours or not, is not that.
+    """
+    return _WORKER_DIED in str(error) and from_spark(error) is None

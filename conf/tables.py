@@ -80,6 +80,7 @@ class Reason(StrEnum):
     UNSUPPORTED = "unsupported"
     TRUNCATED = "truncated"
     CORRUPT = "corrupt"
+    CRASHED = "crashed"
     GONE = "gone"
     REPLACED = "replaced"
 

@@ -17,6 +17,7 @@ from scripts.session import opened, say, takes_settings
 )
 @click.option("--keys", "patterns", multiple=True, metavar="PATTERN", help="By path in the landing zone; repeatable.")
 @click.option("--manifest", metavar="N[..M]", help="What these manifests list.")
+@click.option("--model", is_flag=True, help="All that are there, by the model that the settings name now.")
 @click.option("--dry-run", is_flag=True, help="Print the keys, and change nothing.")
 def command(
     settings: Settings,
@@ -24,6 +25,7 @@ def command(
     reasons: tuple[str, ...],
     patterns: tuple[str, ...],
     manifest: str | None,
+    model: bool,
     dry_run: bool,
 ) -> None:
     """List photographs again, so that the stream featurizes them once more.
@@ -35,14 +37,18 @@ def command(
     fruits reprocess --rejects --reason truncated
     fruits reprocess --keys 'apple/*'
     fruits reprocess --manifest 12..14 --dry-run
+    fruits reprocess --model --set model.weights=retrained.pt
     """
     from conf.s3 import check_bucket, object_store
     from streaming.reprocess import listed_by, matching, rejected, relist
 
-    if rejects + bool(patterns) + bool(manifest) != 1:
-        raise click.UsageError("Say what: one of --rejects, --keys, --manifest.")
+    if rejects + bool(patterns) + bool(manifest) + model != 1:
+        raise click.UsageError("Say what: one of --rejects, --keys, --manifest, --model.")
     if reasons and not rejects:
         raise click.UsageError("--reason goes with --rejects.")
+    if model:
+        _change_model(settings, dry_run)
+        return
     if manifest:
         numbers = re.fullmatch(r"(\d{1,12})(?:\.\.(\d{1,12}))?", manifest)
         if not numbers:
@@ -60,7 +66,57 @@ def command(
             say(f"{len(versions)} photographs would be listed again.")
         elif versions:
             written = relist(settings.storage, store, versions)
-            span = f"manifest {written[0]}" if len(written) == 1 else f"manifests {written[0]} to {written[-1]}"
-            say(f"{len(versions)} photographs are listed again, in {span}. `fruits stream` takes them up.")
+            say(f"{len(versions)} photographs are listed again, in {_span(written)}. `fruits stream` takes them up.")
         else:
             say("Nothing to do: no photograph fits that.")
+
+
+def _change_model(settings: Settings, dry_run: bool) -> None:
+    from contextlib import nullcontext
+
+    from conf.errors import SettingsError
+    from conf.s3 import check_bucket, object_store
+    from streaming.changeover import ask, plan_change, requested, withdraw
+    from streaming.lease import Lease
+    from streaming.model import identify
+
+    model_id = identify(settings.model.architecture, settings.model.weights)
+    with opened(settings) as settings:
+        storage, store = settings.storage, object_store(settings.storage)
+        check_bucket(storage)
+        # A stream that runs would featurize what is listed by the model that it has.
+        with nullcontext() if dry_run else Lease(storage, settings.stream.lease_seconds) as lease:
+            asked, change = requested(storage, store), plan_change(storage, model_id)
+            if change.is_done and asked in (None, model_id):
+                raise SettingsError(
+                    f"{storage.table_uri('features')} is of model {model_id} already, as the settings name it. Set "
+                    "model.* to another first; --keys has photographs featurized again by the same."
+                )
+            if change.gone:
+                say(
+                    f"{change.gone} photographs are not in the landing zone any more: their features remain those of "
+                    "another model, and `fruits refresh` leaves them out."
+                )
+            if lease is None:
+                say(f"{len(change.versions)} photographs would be listed again, for model {model_id}.")
+            elif change.is_done:
+                withdraw(storage, store)
+                say(f"Model {asked} is not asked for any more. What was listed for it, {model_id} featurizes again.")
+            elif asked == model_id:
+                say(f"Model {model_id} was asked for already. `fruits stream` with these settings takes that up.")
+            else:
+                written = ask(storage, store, change, lease)
+                say(
+                    f"{len(change.versions)} photographs are listed again, in {_span(written)}. `fruits stream` with "
+                    f"these settings featurizes them by {model_id}, in the place of {change.before}."
+                )
+
+
+def _span(written: list[int]) -> str:
+    match written:
+        case []:
+            return "no manifest"
+        case [number]:
+            return f"manifest {number}"
+        case _:
+            return f"manifests {written[0]} to {written[-1]}"

@@ -9,7 +9,10 @@ from scripts.session import opened, say, spark_session, takes_settings
 @click.command(name="stream")
 @takes_settings
 @click.option("--once", is_flag=True, help="Stop when everything that waits is in the tables.")
-def command(settings: Settings, once: bool) -> None:
+@click.option(
+    "--rebuild-state", is_flag=True, help="Where state/ is lost, damaged or too old, make it anew from the tables."
+)
+def command(settings: Settings, once: bool, rebuild_state: bool) -> None:
     """Featurize what lands, as it lands, until Ctrl-C (or, with --once, until nothing waits).
 
     Stopped or killed at any moment, it goes on where it was at the next start: nothing is lost, nothing is doubled.
@@ -43,7 +46,7 @@ def command(settings: Settings, once: bool) -> None:
             signal.signal(end, lambda *_: stop.set())
         if not once:
             say(f"Watching {settings.storage.uri('landing/')}. Ctrl-C stops.")
-        summary = run(spark, settings, once=once, stop=stop, on_batch=on_batch)
+        summary = run(spark, settings, once=once, rebuild_state=rebuild_state, stop=stop, on_batch=on_batch)
     reasons = "".join(f", {count} {reason}" for reason, count in sorted(summary.rejects.items()))
     say(
         f"{summary.objects} objects in {time.perf_counter() - begun:.1f} s: {summary.features} featurized, "

@@ -7,6 +7,7 @@ import obstore
 from obstore.exceptions import NotFoundError
 from obstore.store import ObjectStore
 
+from conf.errors import REBUILD, StateError
 from conf.s3 import store_answers
 
 
@@ -23,13 +24,28 @@ def query_id(store: ObjectStore, prefix: str) -> str | None:
 
     Commits are made idempotent under it. A constant in its place would let a new checkpoint, which counts its batches
     from 0 again, be taken for a repetition, and its data be dropped in silence.
+
+    Raises
+    ------
+    StateError
+        Where it is damaged.
     """
-    text = _read(store, f"{prefix}/metadata")
-    return None if text is None else str(json.loads(text)["id"])
+    path = f"{prefix}/metadata"
+    text = _read(store, path)
+    try:
+        return None if text is None else str(json.loads(text)["id"])
+    except (ValueError, KeyError, TypeError):
+        raise _damaged(path) from None
 
 
 def last_plan(store: ObjectStore, prefix: str) -> Plan:
-    """The last entry of the offset log."""
+    """The last entry of the offset log.
+
+    Raises
+    ------
+    StateError
+        Where it is damaged.
+    """
     with store_answers(f"{prefix}/offsets/"):
         batches = [
             int(name)
@@ -39,11 +55,23 @@ def last_plan(store: ObjectStore, prefix: str) -> Plan:
         ]
     if not batches:
         return Plan()
-    log = _read(store, f"{prefix}/offsets/{max(batches)}")
+    path = f"{prefix}/offsets/{max(batches)}"
+    log = _read(store, path)
     if log is None:
         # Spark purges old entries while it runs; a newer one has come since the listing.
         return last_plan(store, prefix)
-    return Plan(max(batches), int(json.loads(log.splitlines()[-1])["manifest"]))
+    try:
+        return Plan(max(batches), int(json.loads(log.splitlines()[-1])["manifest"]))
+    except (ValueError, KeyError, TypeError, IndexError):
+        raise _damaged(path) from None
+
+
+def discard(store: ObjectStore, prefix: str) -> None:
+    """Delete it all. The identity goes first: what dying on the way leaves is no checkpoint in good order."""
+    with store_answers(prefix):
+        paths = [meta["path"] for page in obstore.list(store, f"{prefix}/") for meta in page]
+        obstore.delete(store, [path for path in paths if path == f"{prefix}/metadata"])
+        obstore.delete(store, [path for path in paths if path != f"{prefix}/metadata"])
 
 
 def _read(store: ObjectStore, path: str) -> str | None:
@@ -52,3 +80,7 @@ def _read(store: ObjectStore, path: str) -> str | None:
             return bytes(obstore.get(store, path).bytes()).decode()
         except (NotFoundError, FileNotFoundError):
             return None
+
+
+def _damaged(path: str) -> StateError:
+    return StateError(f"Checkpoint file {path} is damaged. Restore it from a copy, or {REBUILD}.")

@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +17,7 @@ from conf.s3 import object_store
 from conf.settings import Images, Storage
 from streaming.decode import Photograph, Refusal, decode
 from streaming.fetch import Fetcher
+from streaming.isolation import Decode, Isolated
 from streaming.manifests import Listed
 from streaming.model import Engine, Recipe, engine_of
 from streaming.tally import Tally
@@ -63,6 +64,8 @@ class Featurizer:
     count
         Called once a task with what it did: `bytes`, `decodes`, and the seconds `fetch_s` (spent waiting for bytes),
         `decode_s` and `predict_s`.
+    isolated
+        Decode in a child process, so that a decoder that crashes costs a row. It takes longer.
     """
 
     storage: Storage
@@ -71,20 +74,26 @@ class Featurizer:
     recipe: Recipe
     weights: "Broadcast[bytes]"
     count: Callable[[Tally], None]
+    decoder: Decode = decode
+    isolated: bool = False
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         did: Tally = defaultdict(float)
         rows: list[Row] = []
-        for row in self._rows(batches, did):
-            rows.append(row)
-            if len(rows) == _ROWS:
-                yield _record_batch(rows)
-                rows = []
+        with self._decoding() as decoding:
+            for row in self._rows(batches, decoding, did):
+                rows.append(row)
+                if len(rows) == _ROWS:
+                    yield _record_batch(rows)
+                    rows = []
         if rows:
             yield _record_batch(rows)
         self.count(did)
 
-    def _rows(self, batches: Iterable[pa.RecordBatch], did: Tally) -> Iterator[Row]:
+    def _decoding(self) -> AbstractContextManager[Decode]:
+        return Isolated(self.decoder) if self.isolated else nullcontext(self.decoder)
+
+    def _rows(self, batches: Iterable[pa.RecordBatch], decoding: Decode, did: Tally) -> Iterator[Row]:
         engine = engine_of(self.recipe, self.weights.value)
         fetcher = Fetcher(_store(self.storage), self.gets_in_flight, self.images.max_bytes)
         versions = (Listed(**row) for batch in batches for row in batch.to_pylist())
@@ -94,7 +103,7 @@ class Featurizer:
             try:
                 if isinstance(body, Refusal):
                     raise body
-                photograph = self._decode(body, did)
+                photograph = self._decode(body, decoding, did)
             except Refusal as refusal:
                 yield meta | {"reason": refusal.reason.value, "detail": refusal.detail}, None
                 continue
@@ -106,11 +115,11 @@ class Featurizer:
         if decoded:
             yield from _predict(engine, decoded, did)
 
-    def _decode(self, body: bytes, did: Tally) -> Photograph:
+    def _decode(self, body: bytes, decoding: Decode, did: Tally) -> Photograph:
         did["bytes"] += len(body)
         did["decodes"] += 1
         with _timed(did, "decode_s"):
-            return decode(body, self.recipe.side, self.images.max_pixels)
+            return decoding(body, self.recipe.side, self.images.max_pixels)
 
     def _label(self, key: str) -> str:
         return key.removeprefix(self.storage.landing).rpartition("/")[0].rpartition("/")[2]

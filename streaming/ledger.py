@@ -3,16 +3,21 @@
 The manifests are the truth. Now and then the set of everything they list is put beside them, as
 `state/seen/<number of the last manifest in it>`; a start reads the newest of these and the manifests after it. One that
 is missing or damaged costs time, never an object: the manifests are read instead.
+
+After a state was lost and rebuilt from the tables (`streaming.rebuild`), the saved set alone says what came before. The
+number it has is one that no manifest ever gets: without it, the manifests after it are not taken for all there are.
 """
 
 import json
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 import obstore
 from obstore.store import ObjectStore
 
+from conf.errors import REBUILD, StateError
 from conf.s3 import store_answers
 from conf.settings import Storage
 from streaming.manifests import Landed, Manifests
@@ -26,6 +31,16 @@ _DIGITS = 12
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Saved:
+    """A ledger as it is put beside the manifests; `Ledger` says what the numbers are."""
+
+    last: int = 0
+    listed: int = 0
+    rebuilt: int = 0
+    seen: Seen = field(default_factory=Seen)
+
+
 class Ledger:
     """Everything that manifests list, as of `last`, the number of the newest.
 
@@ -35,13 +50,16 @@ class Ledger:
         Number of the newest manifest; 0 where there is none.
     listed
         Entries of all manifests. A version that is processed again is listed again.
+    rebuilt
+        Number as of which it was rebuilt from the tables, from which a new checkpoint goes on; 0 where it never was.
     """
 
     def __init__(self, store: ObjectStore, storage: Storage) -> None:
         self._store = store
         self._prefix = storage.state_key("seen")
         self.manifests = Manifests(store, storage.state_key("manifests"))
-        self.last, self.listed, self._seen = self._newest_saved()
+        saved = self._newest_saved()
+        self.last, self.listed, self.rebuilt, self._seen = saved.last, saved.listed, saved.rebuilt, saved.seen
         self._saved = self.last
         newest = max(self.manifests.numbers(after=self.last), default=self.last)
         numbers = range(self.last + 1, newest + 1)
@@ -56,42 +74,61 @@ class Ledger:
         """Distinct object versions."""
         return len(self._seen)
 
+    def check(self, planned: int) -> None:
+        """Make sure that it reaches as far as a checkpoint that has planned this manifest.
+
+        Raises
+        ------
+        StateError
+            Where it does not: what is between would be taken in twice.
+        """
+        if self.last < planned:
+            raise StateError(
+                f"The ledger {self._prefix}/ is damaged, and of {planned} manifests the last {planned - self.last} "
+                f"are gone as well. Restore both from a copy, or {REBUILD}."
+            )
+
     def add(self, number: int, versions: Sequence[Landed]) -> None:
         """Enter a manifest that was written."""
         self._take(number, versions)
         if self.last - self._saved >= _MANIFESTS_BETWEEN:
-            self._save()
+            save(self._store, self._prefix, Saved(self.last, self.listed, self.rebuilt, self._seen))
+            self._saved = self.last
 
     def _take(self, number: int, versions: Sequence[Landed]) -> None:
         self._seen.add(versions)
         self.listed += len(versions)
         self.last = number
 
-    def _save(self) -> None:
-        older = saved_numbers(self._store, self._prefix)
-        header = json.dumps({"contract": CONTRACT, "manifest": self.last, "listed": self.listed}).encode()
-        path = self._path(self.last)
-        with store_answers(path):
-            obstore.put(self._store, path, header + b"\n" + self._seen.to_bytes())
-            obstore.delete(self._store, [self._path(number) for number in older if number != self.last])
-        self._saved = self.last
-
-    def _newest_saved(self) -> tuple[int, int, Seen]:
+    def _newest_saved(self) -> Saved:
         for number in sorted(saved_numbers(self._store, self._prefix), reverse=True):
-            path = self._path(number)
+            path = _path(self._prefix, number)
             with store_answers(path):
                 header, _, seen = bytes(obstore.get(self._store, path).bytes()).partition(b"\n")
             try:
                 found = json.loads(header)
                 if found["contract"] == CONTRACT and found["manifest"] == number:
-                    return number, found["listed"], Seen.from_bytes(seen)
+                    return Saved(number, found["listed"], found.get("rebuilt", 0), Seen.from_bytes(seen))
             except (ValueError, KeyError, TypeError):
                 pass
             _log.warning("%s is damaged: reading the manifests instead.", path)
-        return 0, 0, Seen()
+        return Saved()
 
-    def _path(self, number: int) -> str:
-        return f"{self._prefix}/{number:0{_DIGITS}d}"
+
+def save(store: ObjectStore, prefix: str, saved: Saved) -> None:
+    """Put it beside the manifests, in the place of any other."""
+    others = [number for number in saved_numbers(store, prefix) if number != saved.last]
+    header = {"contract": CONTRACT, "manifest": saved.last, "listed": saved.listed, "rebuilt": saved.rebuilt}
+    path = _path(prefix, saved.last)
+    with store_answers(path):
+        obstore.put(store, path, json.dumps(header).encode() + b"\n" + saved.seen.to_bytes())
+        obstore.delete(store, [_path(prefix, number) for number in others])
+
+
+def last_number(store: ObjectStore, storage: Storage) -> int:
+    """The highest number that a manifest has or had, as far as the state knows; 0 where there is none."""
+    manifests = Manifests(store, storage.state_key("manifests"))
+    return max((*saved_numbers(store, storage.state_key("seen")), *manifests.numbers()), default=0)
 
 
 def saved_numbers(store: ObjectStore, prefix: str) -> list[int]:
@@ -99,3 +136,7 @@ def saved_numbers(store: ObjectStore, prefix: str) -> list[int]:
     with store_answers(prefix):
         names = [meta["path"].rsplit("/", 1)[-1] for page in obstore.list(store, f"{prefix}/") for meta in page]
     return [int(name) for name in names if name.isdigit()]
+
+
+def _path(prefix: str, number: int) -> str:
+    return f"{prefix}/{number:0{_DIGITS}d}"

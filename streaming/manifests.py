@@ -15,7 +15,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, GenericError, NotFoundError
 from obstore.store import ObjectStore
 
-from conf.errors import ContractError
+from conf.errors import REBUILD, ContractError, StateError
 from conf.s3 import store_answers
 
 CONTRACT = 1
@@ -93,8 +93,10 @@ class Manifests:
 
         Raises
         ------
+        StateError
+            Where it is missing, cut short or damaged.
         ContractError
-            Where it is missing, cut short, or of a contract that this version does not read.
+            Where it is of a contract that this version does not read.
         """
         path = self._path(number)
         with store_answers(path):
@@ -112,7 +114,7 @@ class Manifests:
 
         Raises
         ------
-        ContractError
+        StateError, ContractError
             As for `read`.
         """
         path = self._path(number)
@@ -152,8 +154,8 @@ def _parse(path: str, body: bytes) -> tuple[Listed, ...]:
     header, *lines = body.decode("ascii").splitlines() if body else [""]
     found = _header(path, header)
     if found["entries"] != len(lines):
-        raise ContractError(
-            f"Manifest {path} lists {len(lines)} of {found['entries']} objects. Restore it from a copy."
+        raise StateError(
+            f"Manifest {path} lists {len(lines)} of {found['entries']} objects. Restore it from a copy, or {REBUILD}."
         )
     rows = map(json.loads, lines)
     number = found["manifest"]
@@ -167,12 +169,14 @@ def _header(path: str, line: str) -> dict[str, Any]:
     return found
 
 
-def _gone(path: str) -> ContractError:
-    return ContractError(f"Manifest {path} is gone, so its batch cannot be run again. Restore it from a copy.")
+def _gone(path: str) -> StateError:
+    return StateError(
+        f"Manifest {path} is gone, so its batch cannot be run again. Restore it from a copy, or {REBUILD}."
+    )
 
 
-def _damaged(path: str) -> ContractError:
-    return ContractError(f"Manifest {path} is damaged. Restore it from a copy.")
+def _damaged(path: str) -> StateError:
+    return StateError(f"Manifest {path} is damaged. Restore it from a copy, or {REBUILD}.")
 
 
 def _to_milliseconds(moment: datetime) -> datetime:

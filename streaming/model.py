@@ -19,7 +19,7 @@ from streaming import flatbuffer
 from streaming.engines import Engine, LiteRTEngine, TensorFlowEngine
 from streaming.weights import wheel_weights
 
-__all__ = ["Engine", "EngineName", "Model", "Recipe", "engine_of", "load_model"]
+__all__ = ["Engine", "EngineName", "Model", "Recipe", "engine_of", "identify", "load_model"]
 
 EngineName = Literal["litert", "tensorflow"]
 _SIDE: Final = 224
@@ -83,10 +83,20 @@ def load_model(architecture: str, weights: str, engine: str = "litert", cache: P
     _check("model.architecture", architecture, tuple(_BUILT_IN))
     _check("model.engine", engine, get_args(EngineName))
     path = _weights_path(architecture, weights, cache)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    model_id = f"{architecture}/{digest[:12]}/{_PREPROCESSING}"
     payload = flatbuffer.freeze(architecture, path, engine, cache)
-    return Model(Recipe(model_id, architecture, cast(EngineName, engine)), payload)
+    return Model(Recipe(_model_id(architecture, path), architecture, cast(EngineName, engine)), payload)
+
+
+def identify(architecture: str, weights: str, cache: Path = flatbuffer.CACHE) -> str:
+    """The model_id that `load_model` would give, at the cost of reading the weights file: nothing is converted.
+
+    Raises
+    ------
+    SettingsError, SetupError
+        As for `load_model`, but for weights that are those of another network.
+    """
+    _check("model.architecture", architecture, tuple(_BUILT_IN))
+    return _model_id(architecture, _weights_path(architecture, weights, cache))
 
 
 _held: dict[Recipe, Engine] = {}
@@ -101,6 +111,11 @@ def engine_of(recipe: Recipe, payload: bytes) -> Engine:
         else:
             _held[recipe] = TensorFlowEngine(recipe.architecture, payload, recipe.model_id)
     return _held[recipe]
+
+
+def _model_id(architecture: str, path: Path) -> str:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return f"{architecture}/{digest[:12]}/{_PREPROCESSING}"
 
 
 def _check(setting: str, value: str, choices: tuple[str, ...]) -> None:

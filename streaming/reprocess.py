@@ -16,7 +16,7 @@ from conf.s3 import control_client
 from conf.settings import Storage
 from conf.tables import Reason
 from streaming.discovery import list_landing
-from streaming.ledger import Ledger
+from streaming.ledger import Ledger, last_number
 from streaming.manifests import Landed, Manifests
 
 # Photographs a manifest: a batch of seconds on a laptop.
@@ -40,8 +40,13 @@ def rejected(reasons: Sequence[Reason] = ()) -> Chooser:
         featurized = {(row["key"], row["etag"]) for row in taken}
         chosen = {(row["key"], row["etag"]) for row in wanted} - featurized
         manifests = Manifests(store, storage.state_key("manifests"))
-        numbers = sorted({row["manifest"] for row in wanted if (row["key"], row["etag"]) in chosen})
-        return [v for number in numbers for v in manifests.read(number) if (v.key, v.etag) in chosen]
+        numbers = {row["manifest"] for row in wanted if (row["key"], row["etag"]) in chosen}
+        kept = numbers.intersection(manifests.numbers(after=min(numbers, default=1) - 1))
+        if kept == numbers:
+            return [v for number in sorted(numbers) for v in manifests.read(number) if (v.key, v.etag) in chosen]
+        # Manifests were lost, and the state rebuilt without them.
+        with closing(control_client(storage)) as client:
+            return [v for v in list_landing(client, storage) if (v.key, v.etag) in chosen]
 
     return choose
 
@@ -81,7 +86,7 @@ def relist(storage: Storage, store: ObjectStore, versions: Iterable[Landed]) -> 
     chosen = list({(version.key, version.etag): version for version in versions}.values())
     manifests = Manifests(store, storage.state_key("manifests"))
     numbers = []
-    number = max(manifests.numbers(), default=0)
+    number = last_number(store, storage)
     for start in range(0, len(chosen), _FILES):
         piece = chosen[start : start + _FILES]
         number += 1

@@ -31,22 +31,18 @@ class Seen:
         return len(self._high) + len(self._recent)
 
     def __contains__(self, version: Landed) -> bool:
-        digest = _digest(version)
-        if digest in self._recent:
-            return True
-        high, low = np.frombuffer(digest, ">u8")
-        at = int(np.searchsorted(self._high, high))
-        while at < len(self._high) and self._high[at] == high:
-            if self._low[at] == low:
-                return True
-            at += 1
-        return False
+        return self._holds(_digest(version.key, version.etag))
 
     def add(self, versions: Iterable[Landed]) -> None:
         """Remember these versions."""
-        for version in versions:
-            if version not in self:
-                self._recent.add(_digest(version))
+        self.add_named((version.key, version.etag) for version in versions)
+
+    def add_named(self, names: Iterable[tuple[str, str]]) -> None:
+        """Remember versions of which key and etag are all that is known."""
+        for key, etag in names:
+            digest = _digest(key, etag)
+            if not self._holds(digest):
+                self._recent.add(digest)
                 if len(self._recent) > _RECENT:
                     self._merge()
 
@@ -73,6 +69,17 @@ class Seen:
         seen._keep(digests)
         return seen
 
+    def _holds(self, digest: bytes) -> bool:
+        if digest in self._recent:
+            return True
+        high, low = np.frombuffer(digest, ">u8")
+        at = int(np.searchsorted(self._high, high))
+        while at < len(self._high) and self._high[at] == high:
+            if self._low[at] == low:
+                return True
+            at += 1
+        return False
+
     def _merge(self) -> None:
         self._keep(np.column_stack((self._high, self._low)).astype(">u8").tobytes() + b"".join(self._recent))
         self._recent.clear()
@@ -83,5 +90,5 @@ class Seen:
         self._high, self._low = np.ascontiguousarray(rows[:, 0]), np.ascontiguousarray(rows[:, 1])
 
 
-def _digest(version: Landed) -> bytes:
-    return hashlib.blake2b(f"{version.key}\0{version.etag}".encode(), digest_size=_BYTES).digest()
+def _digest(key: str, etag: str) -> bytes:
+    return hashlib.blake2b(f"{key}\0{etag}".encode(), digest_size=_BYTES).digest()

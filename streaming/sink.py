@@ -4,11 +4,12 @@ A batch that is run again after a crash repeats no commit: Delta keeps the (quer
 Only what neither table has is done again, as the landing zone, and so what becomes of an object, may have changed.
 """
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from threading import Thread
@@ -19,6 +20,7 @@ import pyspark.sql.functions as F  # noqa: N812 (the name everybody knows it by)
 from pyspark import StorageLevel
 
 from conf.delta import dataset, open_table, read_state
+from conf.errors import SetupError, worker_died
 from conf.settings import Storage
 from conf.tables import column_names
 from streaming.checkpoint import query_id
@@ -26,6 +28,7 @@ from streaming.featurize import FEATURIZED
 from streaming.state import TABLES
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from obstore.store import ObjectStore
     from pyspark import Accumulator
     from pyspark.sql import DataFrame, SparkSession
@@ -40,6 +43,7 @@ _ROWS_A_FILE = 1000
 
 Version = tuple[str, str, int]
 _VERSION = ("key", "etag", "manifest")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -101,12 +105,10 @@ class Sink:
         before = dict(self._tally.value)
         done = self._done(batch_id)
         keys = _without(keys, [version for versions in done.values() for version in versions])
-        featurized = keys.mapInArrow(self._featurizer, FEATURIZED).persist(StorageLevel.MEMORY_AND_DISK)
+        start = time.perf_counter()
+        featurized, rows = self._work(keys, batch_id)
+        worked = time.perf_counter()
         try:
-            start = time.perf_counter()
-            # This one job does the work, whatever the number of tables, and the rows themselves say who gets some.
-            rows = featurized.select("reason", "last_modified", "manifest").toArrow()
-            worked = time.perf_counter()
             outcomes = Counter(rows["reason"].to_pylist())
             features = outcomes.pop(None, 0)
             written = featurized.coalesce(1) if len(rows) <= _ROWS_A_FILE else featurized
@@ -137,6 +139,29 @@ class Sink:
                     stages={name: seconds for name, seconds in did.items() if name.endswith("_s")},
                 )
             )
+
+    def _work(self, keys: "DataFrame", batch_id: int) -> tuple["DataFrame", "pa.Table"]:
+        """What becomes of each object, kept until it is written; should a worker die of it, once more with care."""
+        try:
+            return _featurized(keys, self._featurizer)
+        except Exception as error:
+            if not worker_died(error):
+                raise
+        _log.warning(
+            "A Python worker died over micro-batch %s. It is done again, each photograph decoded in a process of its "
+            "own that may die.",
+            batch_id,
+        )
+        try:
+            return _featurized(keys, replace(self._featurizer, isolated=True))
+        except Exception as error:
+            if not worker_died(error):
+                raise
+            raise SetupError(
+                f"A Python worker died twice over micro-batch {batch_id}, the second time not of decoding. Has this "
+                "machine run out of memory (its kernel's log says so)? Give it more, or fewer cores to Spark, and "
+                "start again."
+            ) from None
 
     def _append(self, rows: "DataFrame", table: str, batch_id: int, *, again: bool) -> None:
         writer = rows.write.format("delta").mode("append")
@@ -169,6 +194,16 @@ class Sink:
                 rows = dataset(opened, self._storage).to_table(list(_VERSION), filter=ours)
                 done[table] = list(zip(*(rows[name].to_pylist() for name in _VERSION), strict=True))
         return done
+
+
+def _featurized(keys: "DataFrame", featurizer: "Featurizer") -> tuple["DataFrame", "pa.Table"]:
+    featurized = keys.mapInArrow(featurizer, FEATURIZED).persist(StorageLevel.MEMORY_AND_DISK)
+    try:
+        # This one job does the work, whatever the number of tables, and the rows themselves say who gets some.
+        return featurized, featurized.select("reason", "last_modified", "manifest").toArrow()
+    except Exception:
+        featurized.unpersist()
+        raise
 
 
 def _without(keys: "DataFrame", versions: list[Version]) -> "DataFrame":

@@ -77,10 +77,13 @@ class KeyReader(DataSourceStreamReader):
         return {name: self.__dict__[name] for name in ("_settings", "_planned", "_partitions")}
 
     def initialOffset(self) -> dict[str, int]:
-        return {"manifest": 0}
+        """Where the first batch begins. Spark asks when it plans that batch, and when it runs it again."""
+        return {"manifest": self._ledger.rebuilt}
 
     def latestOffset(self) -> dict[str, int]:
         """Move on to the next manifest: one written before a crash and not planned yet, else one newly discovered."""
+        # Of a ledger that was rebuilt, what came before is in no manifest, and the first checkpoint on it begins there.
+        self._planned = max(self._planned, self._ledger.rebuilt)
         # Spark asks for more when all that was planned is in the tables; its `commit` comes a batch later, or never.
         self._arrivals.done(self._planned)
         following = self._planned + 1
@@ -126,7 +129,9 @@ class KeyReader(DataSourceStreamReader):
 
     @cached_property
     def _ledger(self) -> Ledger:
-        return Ledger(object_store(self._settings.storage), self._settings.storage)
+        ledger = Ledger(object_store(self._settings.storage), self._settings.storage)
+        ledger.check(self._planned)
+        return ledger
 
     @cached_property
     def _arrivals(self) -> Arrivals:

@@ -1,14 +1,21 @@
 """Whether tables, manifests and checkpoint belong together. Parts of different age lose or double rows in silence."""
 
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
 from obstore.store import ObjectStore
 
 from conf.delta import open_table
-from conf.errors import ContractError
+from conf.errors import REBUILD, ContractError, StateError
 from conf.settings import Storage
 from streaming import checkpoint
 from streaming.checkpoint import Plan
 from streaming.ledger import saved_numbers
 from streaming.manifests import Manifests
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
 
 TABLES = ("features", "rejects")
 
@@ -18,35 +25,62 @@ def check_state(storage: Storage, store: ObjectStore) -> Plan:
 
     Raises
     ------
+    StateError
+        Where the state is missing, damaged or older than a table.
     ContractError
-        Where the state or a table is missing, or the state is older than a table.
+        Where a table is missing.
     """
     prefix = storage.state_key("checkpoint")
     plan = checkpoint.last_plan(store, prefix)
-    query_id = checkpoint.query_id(store, prefix) or ""
-    for table in TABLES:
-        opened = open_table(storage, table)
-        if opened is None:
-            if plan.batch_id >= 0:
-                raise _apart(storage, table, "is gone, but the state has written batches to it")
-        elif plan.batch_id < 0:
+    query_id = checkpoint.query_id(store, prefix)
+    for table, opened in open_tables(storage, planned=plan.batch_id >= 0).items():
+        if plan.batch_id < 0:
             if opened.file_uris():
                 raise _apart(storage, table, "holds rows, but the state knows of no batch: it was lost")
-        elif (opened.transaction_version(query_id) or 0) > plan.batch_id:
+        elif query_id is None:
+            raise _apart(storage, table, "belongs to a query whose identity is lost: the checkpoint has no metadata")
+        elif (opened.transaction_version(query_id) or 0) > plan.batch_id or _last_manifest(opened) > plan.manifest:
             raise _apart(storage, table, f"holds later batches than {plan.batch_id}, the state's last: it is older")
     known = max(saved_numbers(store, storage.state_key("seen")), default=0)
     missing = set(range(known + 1, plan.manifest + 1)).difference(
         Manifests(store, storage.state_key("manifests")).numbers(after=known) if plan.manifest else ()
     )
     if missing:
-        raise ContractError(
+        raise StateError(
             f"Manifest {min(missing)} of {plan.manifest} is missing in {storage.uri('state/manifests/')}: without it, "
-            "what it lists would be taken in twice. Restore it, or set another storage.prefix."
+            f"what it lists would be taken in twice. Restore it, or {REBUILD}."
         )
     return plan
 
 
-def _apart(storage: Storage, table: str, how: str) -> ContractError:
-    return ContractError(
-        f"Table {storage.table_uri(table)} {how}. Restore both as of one moment, or set another storage.prefix."
-    )
+def open_tables(storage: Storage, *, planned: bool = False) -> dict[str, "DeltaTable"]:
+    """The tables that the stream writes, by name; none on a new store.
+
+    Parameters
+    ----------
+    planned
+        Whether the state knows of a batch, so that there must be tables.
+
+    Raises
+    ------
+    ContractError
+        Where one is gone.
+    """
+    found = {table: opened for table in TABLES if (opened := open_table(storage, table)) is not None}
+    gone = next((table for table in TABLES if table not in found), None)
+    if gone and (planned or any(opened.file_uris() for opened in found.values())):
+        raise ContractError(
+            f"Table {storage.table_uri(gone)} is gone, but the {'state' if planned else 'stream'} has written batches "
+            "to it. Restore both as of one moment, or set another storage.prefix."
+        )
+    return found
+
+
+def _last_manifest(opened: "DeltaTable") -> int:
+    """The last manifest of which a table has rows, as far as its log tells."""
+    added = pa.table(opened.get_add_actions(flatten=True))
+    return pc.max(added["max.manifest"]).as_py() or 0 if "max.manifest" in added.column_names else 0
+
+
+def _apart(storage: Storage, table: str, how: str) -> StateError:
+    return StateError(f"Table {storage.table_uri(table)} {how}. Restore both as of one moment, or {REBUILD}.")

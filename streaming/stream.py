@@ -15,9 +15,11 @@ from conf.delta import ensure_table
 from conf.errors import from_spark
 from conf.s3 import check_bucket, object_store
 from conf.settings import Settings
+from streaming.changeover import settle_model
 from streaming.featurize import Featurizer
 from streaming.lease import Lease
 from streaming.model import load_model
+from streaming.rebuild import sound_state
 from streaming.reports import Reports
 from streaming.sink import BatchReport, Sink
 from streaming.source import FORMAT, KeySource
@@ -68,6 +70,7 @@ def run(
     settings: Settings,
     *,
     once: bool = False,
+    rebuild_state: bool = False,
     stop: Event | None = None,
     on_batch: Callable[[BatchReport], None] = lambda batch: None,
 ) -> Summary:
@@ -77,6 +80,8 @@ def run(
     ----------
     once
         Return when everything that landed before the last look is in the tables; otherwise only when stopped.
+    rebuild_state
+        Where the state is lost, damaged or older than the tables, make it anew from these rather than refuse to run.
     stop
         Set by another thread or a signal handler, it ends the run; a micro-batch under way is taken up by the next.
     on_batch
@@ -95,7 +100,8 @@ def run(
     model = load_model(settings.model.architecture, settings.model.weights, settings.model.engine)
     store = object_store(storage)
     with Lease(storage, settings.stream.lease_seconds) as lease, Reports(settings, store, lease) as reports:
-        plan = check_state(storage, store)
+        plan = sound_state(storage, store, lease) if rebuild_state else check_state(storage, store)
+        settle_model(spark, storage, store, lease, model.recipe.model_id)
         upkeep = upkeep_properties(settings.tables)
         ensure_table(spark, storage, "features", {"fruits.model_id": model.recipe.model_id}, upkeep)
         ensure_table(spark, storage, "rejects", upkeep=upkeep)

@@ -29,6 +29,7 @@ class Rows:
     manifest: int = 1
     version: str = "a"
     landed: datetime = DAY
+    model: str = MODEL
 
     def keys(self) -> list[str]:
         return [f"landing/{_label(n)}/{n:04}.jpg" for n in self.numbers]
@@ -49,7 +50,7 @@ class Rows:
             "width": pa.array([100] * n, pa.int32()),
             "height": pa.array([100] * n, pa.int32()),
             "format": ["JPEG"] * n,
-            "model_id": [MODEL] * n,
+            "model_id": [self.model] * n,
             "manifest": [self.manifest] * n,
             "batch_id": [self.manifest - 1] * n,
             "ingested_at": pa.array([self.landed + timedelta(seconds=2)] * n, timestamps),

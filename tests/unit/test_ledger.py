@@ -6,11 +6,12 @@ import obstore
 import pytest
 from obstore.store import MemoryStore
 
-from conf.errors import ContractError
+from conf.errors import ContractError, StateError
 from conf.settings import Storage
 from streaming import ledger as module
-from streaming.ledger import Ledger, saved_numbers
+from streaming.ledger import Ledger, Saved, save, saved_numbers
 from streaming.manifests import Landed, Manifests
+from streaming.seen import Seen
 
 MOMENT = datetime(2026, 5, 4, tzinfo=UTC)
 STORAGE = Storage(bucket="fruits")
@@ -77,3 +78,15 @@ def test_a_gap_is_refused() -> None:
     obstore.delete(store, "state/manifests/000000000003.jsonl")
     with pytest.raises(ContractError, match=r"000000000003\.jsonl is gone"):
         Ledger(store, STORAGE)
+
+
+def test_where_a_rebuilt_ledger_begins_is_kept() -> None:
+    store = MemoryStore()
+    save(store, "state/seen", Saved(7, 3, 7, Seen([version(1), version(2)])))
+    write(store, 12)
+    ledger = Ledger(store, STORAGE)
+    assert (saved_numbers(store, "state/seen"), ledger.last, ledger.rebuilt) == ([17], 19, 7)
+    assert ledger.listed == 3 + 12
+    assert version(1) in ledger
+    with pytest.raises(StateError, match=r"of 21 manifests the last 2 are gone.*--rebuild-state"):
+        ledger.check(21)

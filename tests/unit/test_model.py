@@ -47,3 +47,12 @@ def test_importing_the_model_loads_no_framework() -> None:
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert loaded.stdout.strip() == ""
+
+
+def test_a_model_is_identified_without_converting_or_loading_it() -> None:
+    code = (
+        "import sys; from streaming.model import identify; print(identify('efficientnet_lite0', 'wheel')); "
+        "print([m for m in ('tensorflow', 'keras', 'ai_edge_litert', 'pyspark') if m in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.splitlines() == ["efficientnet_lite0/579344248a93/rgb224-bilinear", "[]"]
