@@ -16,6 +16,7 @@ from conf.errors import from_spark
 from conf.s3 import check_bucket, object_store
 from conf.settings import Settings
 from streaming.featurize import Featurizer
+from streaming.janitor import Janitor
 from streaming.lease import Lease
 from streaming.model import load_model
 from streaming.reports import Reports
@@ -93,7 +94,12 @@ def run(
     check_bucket(storage)
     model = load_model(settings.model.architecture, settings.model.weights, settings.model.engine)
     store = object_store(storage)
-    with Lease(storage, settings.stream.lease_seconds) as lease, Reports(settings, store, lease) as reports:
+    stop = stop or Event()
+    with (
+        Lease(storage, settings.stream.lease_seconds) as lease,
+        Reports(settings, store, lease) as reports,
+        Janitor(settings, store, lease) as janitor,
+    ):
         plan = check_state(storage, store)
         ensure_table(spark, storage, "features", {"fruits.model_id": model.recipe.model_id})
         ensure_table(spark, storage, "rejects")
@@ -108,18 +114,26 @@ def run(
         tally = tally_on(spark.sparkContext)
         weights = spark.sparkContext.broadcast(model.payload)
         featurizer = Featurizer(
-            storage, settings.images, settings.stream.gets_in_flight, model.recipe, weights, tally.add
+            storage,
+            settings.images,
+            settings.stream.gets_in_flight,
+            settings.discovery.clean == "archive",
+            model.recipe,
+            weights,
+            tally.add,
         )
         sink = Sink(storage, store, featurizer, tally, lease, plan.batch_id, count)
         query = _start(spark, settings, plan.manifest, sink)
         reports.watch(query)
         summary.seconds["start"] = time.perf_counter() - begun
         try:
-            _wait(query, once, stop or Event())
+            _wait(query, once, stop)
         except StreamingQueryException as error:
             raise from_spark(error) or error from None
         finally:
             weights.destroy()
+        if once:
+            janitor.finish(stop)
     return summary
 
 
