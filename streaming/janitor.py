@@ -23,6 +23,7 @@ PASS_SECONDS = 60.0
 # boto3 costs 2 ms of the driver's processor a request: half of the time is the stream's, where they share a machine.
 _REST = 1.0
 _GOODBYE_SECONDS = 5.0
+_LOOK_SECONDS = 0.1
 _log = logging.getLogger(__name__)
 
 
@@ -56,9 +57,12 @@ class Janitor:
 
     def finish(self, stop: Event) -> None:
         """Make one more pass, the last, in this thread, unless or until `stop`."""
-        if self._cleaner:
-            self._ended.set()
-            self._working.join()
+        if self._cleaner is None:
+            return
+        self._ended.set()
+        while self._working.is_alive() and not stop.is_set():
+            self._working.join(_LOOK_SECONDS)
+        if not stop.is_set():
             self._clean(self._cleaner, stop, rest=0.0)
 
     def _work(self) -> None:

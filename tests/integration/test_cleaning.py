@@ -171,6 +171,15 @@ def test_a_row_of_another_manifest_or_of_another_version_is_none_of_this(zone: Z
     zone.account(2, lost=[new])
     assert zone.clean("delete") == 0
     assert zone.landed() == ["apple/1.jpg"]
+    assert cleaned.read(zone.store, zone.storage) == 1
+
+
+def test_a_version_listed_again_has_its_row_once_that_manifest_has(zone: Zone) -> None:
+    version = zone.put("apple/1.jpg")
+    zone.account(1, [version])
+    zone.account(2, lost=[version])
+    zone.clean("archive")
+    assert cleaned.read(zone.store, zone.storage) == 1
 
 
 def test_no_table_at_all(zone: Zone) -> None:
