@@ -46,6 +46,11 @@ class Storage(Section):
         """Key prefix of the landing zone."""
         return f"{self.prefix}landing/"
 
+    @property
+    def archive(self) -> str:
+        """Key prefix of what left the landing zone and was kept."""
+        return f"{self.prefix}archive/"
+
     def state_key(self, name: str) -> str:
         """Key of something that the stream remembers."""
         return f"{self.prefix}state/{name}"
@@ -87,6 +92,11 @@ class Discovery(Section):
     """An SQS queue of this stream alone, to which S3 sends the events of the landing zone. None: by listing."""
     relist_minutes: Annotated[float, Field(gt=0)] = 60.0
     """With a queue, time between listings of the landing zone, for what no event told of."""
+    clean: Literal["off", "delete", "archive"] = "off"
+    """What becomes of photographs in the landing zone once they are in a table: they stay; those in features are
+    deleted; or all are moved to archive/."""
+    retention_days: Annotated[float, Field(ge=0)] = 7.0
+    """How long they stay there, from when the stream first saw them."""
 
 
 class Tables(Section):

@@ -55,7 +55,8 @@ def command(
             raise click.UsageError(f"--manifest is a number or two, as in 12 or 12..14 (found {manifest!r}).")
         choose = listed_by(int(numbers[1]), int(numbers[2] or numbers[1]))
     else:
-        choose = rejected([Reason(reason) for reason in reasons]) if rejects else matching(patterns)
+        archived = settings.discovery.clean == "archive"
+        choose = rejected([Reason(reason) for reason in reasons]) if rejects else matching(patterns, archived=archived)
     with opened(settings) as settings:
         check_bucket(settings.storage)
         store = object_store(settings.storage)

@@ -12,6 +12,7 @@ from streaming.manifests import Landed
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectTypeDef
 
 
 _LONGEST_LOOK_SECONDS = 1.0
@@ -170,14 +171,25 @@ def list_landing(client: "S3Client", storage: Storage) -> Iterator[Landed]:
     StorageError
         Where the bucket is gone, refuses or does not answer.
     """
+    for entry in list_below(client, storage, storage.landing):
+        if is_photograph(entry["Key"].removeprefix(storage.landing)):
+            yield Landed(entry["Key"], entry["ETag"].strip('"'), entry["Size"], entry["LastModified"])
+
+
+def list_below(client: "S3Client", storage: Storage, prefix: str) -> "Iterator[ObjectTypeDef]":
+    """Every object below a key prefix, as boto3 tells of it: obstore cannot say all keys that S3 allows.
+
+    Raises
+    ------
+    StorageError
+        As for `list_landing`.
+    """
     from botocore.exceptions import BotoCoreError, ClientError
 
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket=storage.bucket, Prefix=storage.landing)
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=storage.bucket, Prefix=prefix)
     try:
         for page in pages:
-            for entry in page.get("Contents", ()):
-                if is_photograph(entry["Key"].removeprefix(storage.landing)):
-                    yield Landed(entry["Key"], entry["ETag"].strip('"'), entry["Size"], entry["LastModified"])
+            yield from page.get("Contents", ())
     except (ClientError, BotoCoreError) as error:
         raise explain(error, storage) from None
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from conf.s3 import object_store
 from conf.settings import Images, Storage
+from streaming.archive import archive_key
 from streaming.decode import Photograph, Refusal, decode
 from streaming.fetch import Fetcher
 from streaming.isolation import Decode, Isolated
@@ -61,6 +62,8 @@ class Featurizer:
 
     Attributes
     ----------
+    archived
+        Whether what is not in the landing zone any more is to be looked for in the archive.
     count
         Called once a task with what it did: `bytes`, `decodes`, and the seconds `fetch_s` (spent waiting for bytes),
         `decode_s` and `predict_s`.
@@ -71,6 +74,7 @@ class Featurizer:
     storage: Storage
     images: Images
     gets_in_flight: int
+    archived: bool
     recipe: Recipe
     weights: "Broadcast[bytes]"
     count: Callable[[Tally], None]
@@ -95,7 +99,8 @@ class Featurizer:
 
     def _rows(self, batches: Iterable[pa.RecordBatch], decoding: Decode, did: Tally) -> Iterator[Row]:
         engine = engine_of(self.recipe, self.weights.value)
-        fetcher = Fetcher(_store(self.storage), self.gets_in_flight, self.images.max_bytes)
+        archive = partial(archive_key, self.storage) if self.archived else None
+        fetcher = Fetcher(_store(self.storage), self.gets_in_flight, self.images.max_bytes, archive)
         versions = (Listed(**row) for batch in batches for row in batch.to_pylist())
         decoded: list[Decoded] = []
         for version, body in _timed_iterator(fetcher.fetch(versions), did, "fetch_s"):

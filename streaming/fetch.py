@@ -1,7 +1,7 @@
 """GETs with many in flight: the network works while the processor decodes and predicts."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -31,12 +31,21 @@ class Fetcher:
         GETs under way at a time.
     max_bytes
         Objects larger than this are refused without a GET.
+    archive
+        Where a version is that has left the landing zone; None where there is no archive.
     """
 
-    def __init__(self, store: ObjectStore, in_flight: int, max_bytes: int) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        in_flight: int,
+        max_bytes: int,
+        archive: Callable[[Landed], str] | None = None,
+    ) -> None:
         self._store = store
         self._in_flight = in_flight
         self._max_bytes = max_bytes
+        self._archive = archive
 
     def fetch(self, versions: Iterable[V]) -> Iterator[tuple[V, bytes | Refusal]]:
         """Each version with its bytes, or with why it has none.
@@ -78,6 +87,15 @@ class Fetcher:
                 # S3 knows keys that our client does not: empty segments, `.` and `..`, control characters.
                 return Refusal(Reason.UNSUPPORTED, f"this key cannot be read: {' '.join(str(error).split())[:150]}")
             except (NotFoundError, FileNotFoundError):
-                return Refusal(Reason.GONE, "deleted between discovery and reading")
+                missing = Refusal(Reason.GONE, "deleted between discovery and reading")
             except PreconditionError:
-                return Refusal(Reason.REPLACED, "overwritten between discovery and reading; the new version counts")
+                missing = Refusal(Reason.REPLACED, "overwritten between discovery and reading; the new version counts")
+        return missing if self._archive is None else self._get_archived(self._archive(version)) or missing
+
+    def _get_archived(self, key: str) -> bytes | None:
+        # No If-Match: it is the key that names the version, and a copy's own etag may differ.
+        with store_answers(key):
+            try:
+                return bytes(obstore.get(self._store, key).bytes())
+            except (NotFoundError, FileNotFoundError):
+                return None

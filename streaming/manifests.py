@@ -6,10 +6,10 @@ where none of its number exists: two discoverers cannot disagree on one, and a b
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, GenericError, NotFoundError
@@ -24,6 +24,8 @@ _DIGITS = 12
 _PAUSES = (0.1, 0.5, 2.0, 8.0)
 # More than a first line ever has.
 _HEADER_BYTES = 256
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,16 +119,17 @@ class Manifests:
         StateError, ContractError
             As for `read`.
         """
-        path = self._path(number)
-        with store_answers(path):
-            try:
-                start = bytes(obstore.get_range(self._store, path, start=0, length=_HEADER_BYTES))
-            except (NotFoundError, FileNotFoundError):
-                raise _gone(path) from None
-        try:
-            return int(_header(path, start.decode("ascii").partition("\n")[0])["entries"])
-        except (ValueError, KeyError, TypeError):
-            raise _damaged(path) from None
+        return self._from_header(number, "entries", int)
+
+    def created_at(self, number: int) -> datetime:
+        """When manifest `number` was written, by the clock of the machine that did; it costs what `count` does.
+
+        Raises
+        ------
+        ContractError
+            As for `read`.
+        """
+        return self._from_header(number, "created_at", datetime.fromisoformat)
 
     def exists(self, number: int) -> bool:
         """Whether manifest `number` was written."""
@@ -145,6 +148,18 @@ class Manifests:
                     stem = meta["path"].rsplit("/", 1)[-1].removesuffix(".jsonl")
                     if stem.isdigit():
                         yield int(stem)
+
+    def _from_header(self, number: int, name: str, convert: Callable[[Any], T]) -> T:
+        path = self._path(number)
+        with store_answers(path):
+            try:
+                start = bytes(obstore.get_range(self._store, path, start=0, length=_HEADER_BYTES))
+            except (NotFoundError, FileNotFoundError):
+                raise _gone(path) from None
+        try:
+            return convert(_header(path, start.decode("ascii").partition("\n")[0])[name])
+        except (ValueError, KeyError, TypeError):
+            raise _damaged(path) from None
 
     def _path(self, number: int) -> str:
         return f"{self._prefix}/{number:0{_DIGITS}d}.jsonl"

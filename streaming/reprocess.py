@@ -15,9 +15,11 @@ from conf.errors import DataError
 from conf.s3 import control_client
 from conf.settings import Storage
 from conf.tables import Reason
-from streaming.discovery import list_landing
+from streaming.archive import archive_key
+from streaming.discovery import list_below, list_landing
 from streaming.ledger import Ledger, last_number
 from streaming.manifests import Landed, Manifests
+from streaming.state import TABLES
 
 # Photographs a manifest: a batch of seconds on a laptop.
 _FILES = 1000
@@ -51,20 +53,50 @@ def rejected(reasons: Sequence[Reason] = ()) -> Chooser:
     return choose
 
 
-def matching(patterns: Sequence[str]) -> Chooser:
-    """Choose what lies in the landing zone, was listed before, and has a path there that matches (`*`, `?`, `[…]`)."""
+def matching(patterns: Sequence[str], *, archived: bool = False) -> Chooser:
+    """Choose what was listed before and has a path in the landing zone that matches (`*`, `?`, `[…]`).
+
+    Parameters
+    ----------
+    archived
+        Whether to choose from the archive, too: of each key that is not in the landing zone, the newest version.
+    """
 
     def choose(storage: Storage, store: ObjectStore) -> list[Landed]:
+        def matches(key: str) -> bool:
+            path = key.removeprefix(storage.landing)
+            return any(fnmatchcase(path, pattern) for pattern in patterns)
+
         ledger = Ledger(store, storage)
         with closing(control_client(storage)) as client:
-            return [
-                version
-                for version in list_landing(client, storage)
-                if any(fnmatchcase(version.key.removeprefix(storage.landing), pattern) for pattern in patterns)
-                and version in ledger
-            ]
+            landed = [version for version in list_landing(client, storage) if matches(version.key)]
+        chosen = [version for version in landed if version in ledger]
+        if archived:
+            there = {version.key for version in landed}
+            chosen += _newest_archived(storage, store, lambda key: key not in there and matches(key))
+        return chosen
 
     return choose
+
+
+def _newest_archived(storage: Storage, store: ObjectStore, wanted: Callable[[str], bool]) -> list[Landed]:
+    """The newest version of each wanted key that the archive has, as a manifest lists it."""
+    numbers: dict[tuple[str, str], int] = {}
+    for table in TABLES:
+        opened = open_table(storage, table)
+        rows = dataset(opened, storage).to_table(["key", "etag", "manifest"]).to_pylist() if opened else []
+        numbers |= {(row["key"], row["etag"]): row["manifest"] for row in rows if wanted(row["key"])}
+    with closing(control_client(storage)) as client:
+        archive = {entry["Key"] for entry in list_below(client, storage, storage.archive)} if numbers else set()
+    manifests = Manifests(store, storage.state_key("manifests"))
+    newest: dict[str, Landed] = {}
+    for number in sorted(set(numbers.values())):
+        for version in manifests.read(number):
+            known = newest.get(version.key)
+            newer = known is None or version.last_modified >= known.last_modified
+            if newer and (version.key, version.etag) in numbers and archive_key(storage, version) in archive:
+                newest[version.key] = version
+    return list(newest.values())
 
 
 def listed_by(first: int, last: int) -> Chooser:

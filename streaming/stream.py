@@ -17,6 +17,7 @@ from conf.s3 import check_bucket, object_store
 from conf.settings import Settings
 from streaming.changeover import settle_model
 from streaming.featurize import Featurizer
+from streaming.janitor import Janitor
 from streaming.lease import Lease
 from streaming.model import load_model
 from streaming.rebuild import sound_state
@@ -99,7 +100,12 @@ def run(
     check_bucket(storage)
     model = load_model(settings.model.architecture, settings.model.weights, settings.model.engine)
     store = object_store(storage)
-    with Lease(storage, settings.stream.lease_seconds) as lease, Reports(settings, store, lease) as reports:
+    stop = stop or Event()
+    with (
+        Lease(storage, settings.stream.lease_seconds) as lease,
+        Reports(settings, store, lease) as reports,
+        Janitor(settings, store, lease) as janitor,
+    ):
         plan = sound_state(storage, store, lease) if rebuild_state else check_state(storage, store)
         settle_model(spark, storage, store, lease, model.recipe.model_id)
         upkeep = upkeep_properties(settings.tables)
@@ -116,7 +122,13 @@ def run(
         tally = tally_on(spark.sparkContext)
         weights = spark.sparkContext.broadcast(model.payload)
         featurizer = Featurizer(
-            storage, settings.images, settings.stream.gets_in_flight, model.recipe, weights, tally.add
+            storage,
+            settings.images,
+            settings.stream.gets_in_flight,
+            settings.discovery.clean == "archive",
+            model.recipe,
+            weights,
+            tally.add,
         )
         sink = Sink(storage, store, featurizer, tally, lease, plan.batch_id, count)
         query = _start(spark, settings, plan.manifest, sink)
@@ -124,11 +136,13 @@ def run(
         summary.seconds["start"] = time.perf_counter() - begun
         try:
             with Upkeep(spark, settings, store, lease):
-                _wait(query, once, stop or Event())
+                _wait(query, once, stop)
         except StreamingQueryException as error:
             raise from_spark(error) or error from None
         finally:
             weights.destroy()
+        if once:
+            janitor.finish(stop)
     return summary
 
 

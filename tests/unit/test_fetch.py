@@ -62,3 +62,17 @@ def test_a_key_that_no_client_can_ask_for_costs_itself_alone(key: str) -> None:
     assert isinstance(refusal, Refusal)
     assert refusal.reason is Reason.UNSUPPORTED
     assert data == b"bytes"
+
+
+@pytest.mark.parametrize("etag", ["gone", "replaced"])
+def test_what_left_the_landing_zone_comes_from_the_archive(etag: str) -> None:
+    store = MemoryStore()
+    if etag == "replaced":
+        put(store, "landing/a", b"a newer one")
+    version = Landed("landing/a", "e1", 10, datetime.now(UTC))
+    obstore.put(store, "archive/a.e1", b"photograph")
+    fetcher = Fetcher(store, 2, 1000, lambda version: f"archive/a.{version.etag}")
+    assert list(fetcher.fetch([version])) == [(version, b"photograph")]
+    ((_, refusal),) = fetcher.fetch([replace(version, etag="e2")])
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason is Reason(etag)
