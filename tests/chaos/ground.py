@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import obstore
 
-from conf.s3 import control_client
+from conf.s3 import control_client, object_store
 from conf.settings import Settings
 from conf.tables import Reason
 from scripts.accounting import account
@@ -127,6 +128,12 @@ class Ground:
         """The lease as it is now."""
         with closing(control_client(self.settings.storage)) as client:
             return read(client, self.settings.storage)
+
+    def names(self, zone: str) -> list[str]:
+        """Keys in the landing zone or the archive."""
+        store = object_store(self.settings.storage)
+        pages = obstore.list(store, f"{self.settings.storage.prefix}{zone}/")
+        return [meta["path"] for page in pages for meta in page]
 
     def check(self) -> None:
         """Everything that was dropped is in the tables, once, as what it is, and nothing else is there."""

@@ -1,12 +1,21 @@
 """Killed at every point at which something lasts, one after the other: nothing is lost, nothing is doubled."""
 
+import pytest
+
+from scripts.session import override
 from tests.chaos.faults import Odds
 from tests.chaos.ground import Ground
 from tests.chaos.points import POINTS
 from tests.chaos.processes import Kill
 
-# Each run takes up what the one before left, and dies a step further on: one micro-batch that is killed seven times.
-_ONE_BATCH: list[tuple[str, Kill]] = [
+# Each run takes up what the one before left, and dies a step further on: one micro-batch, killed again and again.
+_DEATHS: list[tuple[str, Kill]] = [
+    ("manifest written", "machine"),
+    ("offset logged", "machine"),
+    ("features committed", "driver"),
+    ("photograph archived", "machine"),
+]
+_MORE_DEATHS: list[tuple[str, Kill]] = [
     ("lease taken", "driver"),
     ("manifest written", "machine"),
     ("offset logged", "machine"),
@@ -14,16 +23,29 @@ _ONE_BATCH: list[tuple[str, Kill]] = [
     ("features committed", "driver"),
     ("rejects not committed", "jvm"),
     ("rejects committed", "machine"),
+    ("batch noted", "machine"),
+    ("ledger saved", "machine"),
+    ("photograph archived", "machine"),
+    ("photograph removed", "driver"),
+    ("cleaning noted", "machine"),
 ]
 
 
+def test_a_stream_killed_at_some_points_loses_and_doubles_nothing(ground: Ground) -> None:
+    _kill_at(ground, _DEATHS)
+
+
+@pytest.mark.usefixtures("long_form")
 def test_a_stream_killed_at_every_point_loses_and_doubles_nothing(ground: Ground) -> None:
+    _kill_at(ground, _MORE_DEATHS)
+
+
+def _kill_at(ground: Ground, deaths: list[tuple[str, Kill]]) -> None:
+    ground.settings = override(ground.settings, "discovery", clean="archive", retention_days=0.0)
     ground.drop(5, bad=3)
-    for point, how in _ONE_BATCH:
+    for point, how in deaths:
         ground.die(POINTS[point], how)
         ground.check_no_duplicates()
-    ground.drop(3, bad=2)
-    ground.die(POINTS["ledger saved"])
     ground.drop(8, bad=4)
     # The last run gets to its end through a store that errs, as each client tries again by itself; and no moment is
     # told by the driver's clock.
@@ -32,3 +54,5 @@ def test_a_stream_killed_at_every_point_loses_and_doubles_nothing(ground: Ground
     assert len(ground.faults.met) > 3
     ground.faults.odds = None
     ground.check()
+    assert ground.names("landing") == []
+    assert len(ground.names("archive")) == len(ground.expected)

@@ -7,6 +7,7 @@ python -m pytest tests/chaos --rounds 1 --seed 42      the round of seed 42 agai
 import random
 from typing import get_args
 
+from scripts.session import override
 from tests.chaos.faults import Odds
 from tests.chaos.ground import Ground
 from tests.chaos.points import POINTS, Nth, Point
@@ -21,6 +22,8 @@ def test_a_round(ground: Ground, seed: int) -> None:
     refresh = chance.random() < 0.3
     if chance.random() < 0.5:
         ground.faults.odds = Odds(seed, probability=0.05, stall_seconds=0.5)
+    if chance.random() < 0.3:
+        ground.settings = override(ground.settings, "discovery", clean="archive", retention_days=0.0)
     with ground.faults.calm():
         ground.drop(chance.randint(4, 20), bad=chance.randint(0, 8))
     for _ in range(chance.randint(1, 3)):
