@@ -4,36 +4,28 @@
     python -m bench.ingest --images 20000       the same ones again and again, under other names
     python -m bench.ingest --images 1000 --json
 
-The bare loop is one process a core that calls the interpreter on pixels ready in memory: no reading, no decoding, no
-result kept. It runs before and after the pipeline, because a shared machine's speed drifts; their mean counts.
+The bare loop (bench/bare_loop.py) runs before and after the pipeline; their mean counts.
 """
 
 import argparse
-import itertools
 import json
-import multiprocessing
 import os
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
-from itertools import islice
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
+from bench.bare_loop import bare_loop
+from bench.photographs import photographs
 from conf.settings import Settings, load
 from conf.spark import session
-from scripts.drop import drop, name_files
+from scripts.drop import drop
 from scripts.embedded_s3 import serve
-from scripts.fruit_photos import draw_photos
-from scripts.session import connect
-from streaming.decode import decode
-from streaming.model import Model, engine_of, load_model
+from scripts.session import connect, say
+from streaming.model import load_model
 from streaming.sink import BatchReport
 from streaming.stream import Summary, run
-
-_LOOP_IMAGES = 400
 
 
 @dataclass
@@ -74,14 +66,13 @@ def measure(images: int, batch: int) -> dict[str, Any]:
     files = photographs(images)
     settings = load("local", [f"stream.max_files={batch}", f"spark.master=local[{cores}]", "stream.trigger_seconds=0"])
     model = load_model("efficientnet_lite0", "wheel", "litert")
-    sample = [data for _, data in islice(files, _LOOP_IMAGES)]
-    before = bare_loop(model, sample, cores)
+    before = bare_loop(model, files, cores)
     with tempfile.TemporaryDirectory(prefix="fruits-bench-") as folder, serve(Path(folder)) as server:
         settings = connect(settings, server)
         drop(settings.storage, iter(files))
         say(f"{len(files)} photographs are in the landing zone")
         summary, clock, start, total = ingest(settings, Path(folder) / "spark.log")
-    after = bare_loop(model, sample, cores)
+    after = bare_loop(model, files, cores)
     loop = (before + after) / 2
     seconds = summary.seconds
     wall = clock.ends[-1] - start
@@ -124,41 +115,6 @@ def ingest(settings: Settings, log: Path) -> tuple[Summary, Clock, float, float]
     return summary, clock, start, clock.ends[-1] - begun
 
 
-def photographs(count: int) -> list[tuple[str, bytes]]:
-    """Names and bytes of real photographs where there are any, else drawn ones."""
-    folder = Path(os.environ.get("FRUITS_SAMPLE_DATA", "../shared/data")) / "fruits360"
-    if folder.is_dir():
-        files = [(name, path.read_bytes()) for path, name in islice(name_files(folder), count)]
-        again = ((f"{turn}/{name}", data) for turn in itertools.count(1) for name, data in files)
-        return files + list(islice(again, count - len(files)))
-    return [(f"{photo.label}/{photo.name}", photo.data) for photo in draw_photos(count, seed=0)]
-
-
-def bare_loop(model: Model, sample: list[bytes], cores: int) -> float:
-    """Images a second of one process a core that only predicts."""
-    context = multiprocessing.get_context("spawn")
-    ready = context.Barrier(cores + 1)
-    workers = [context.Process(target=_loop, args=(model, sample, ready)) for _ in range(cores)]
-    for worker in workers:
-        worker.start()
-    ready.wait()
-    begun = time.perf_counter()
-    for worker in workers:
-        worker.join()
-    speed = cores * len(sample) / (time.perf_counter() - begun)
-    say(f"bare loop: {speed:.1f} images/s on {cores} cores")
-    return speed
-
-
-def _loop(model: Model, sample: list[bytes], ready: Barrier) -> None:
-    pixels = [decode(data, model.recipe.side, 10**8).pixels[None] for data in sample]
-    engine = engine_of(model.recipe, model.payload)
-    engine.features(pixels[0])
-    ready.wait()
-    for picture in pixels:
-        engine.features(picture)
-
-
 def show(figures: dict[str, Any]) -> None:
     """Print the figures for a person."""
     print(f"{figures['images']} photographs on {figures['cores']} cores, {figures['batches']} micro-batches")
@@ -169,11 +125,6 @@ def show(figures: dict[str, Any]) -> None:
     stages = figures["seconds"] | {f"workers: {stage}": s for stage, s in figures["worker_seconds"].items()}
     for name, seconds in stages.items():
         print(f"  {name:<18} {seconds:6.1f} s")
-
-
-def say(message: str) -> None:
-    """Progress, to stderr."""
-    print(message, file=sys.stderr)
 
 
 if __name__ == "__main__":
