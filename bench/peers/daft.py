@@ -1,0 +1,75 @@
+"""Daft's native runner on the same photographs.
+
+    python -m bench.peers.daft                  3,888 photographs; how to install Daft: bench/peers/__init__.py
+    python -m bench.peers.daft --images 1000 --json
+
+Daft 0.7.26 runs a class UDF in threads of its own process, even where `use_process=True` asks for others; LiteRT and
+Pillow let go of Python's lock while they work, so threads serve. Batches of 16 did better here than batches of 64, and
+`into_batches` before the download made no difference.
+"""
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from bench.peers.compare import Job, main
+from bench.peers.network import Network
+
+if TYPE_CHECKING:
+    from daft import Series
+    from daft.io import IOConfig
+
+_BATCH = 16
+
+
+def run(job: Job) -> tuple[float, float]:
+    """Every photograph to a row of Parquet."""
+    # Where TensorFlow is installed, Daft loads it to look for its tensors among literals: seconds that are no work.
+    sys.modules["tensorflow"] = None  # type: ignore[assignment]
+    import daft
+    from daft.functions import download
+
+    imported = time.time()
+    io = _io(job)
+    rows = daft.from_glob_path(f"s3://{job.source}**", io_config=io).select("path")
+    rows = rows.with_column("body", download(daft.col("path"), io_config=io))
+    rows = rows.with_column("features", _featurizer(job)(daft.col("body"))).exclude("body")
+    rows.write_parquet(f"s3://{job.target}", io_config=io)
+    return imported, time.time()
+
+
+def _io(job: Job) -> "IOConfig":
+    from daft.io import IOConfig, S3Config
+
+    return IOConfig(
+        s3=S3Config(
+            endpoint_url=job.storage.endpoint,
+            region_name=job.storage.region,
+            key_id=os.environ["AWS_ACCESS_KEY_ID"],
+            access_key=os.environ["AWS_SECRET_ACCESS_KEY"],
+            use_ssl=False,
+        )
+    )
+
+
+def _featurizer(job: Job) -> Any:
+    import daft
+    from daft import DataType
+
+    dimension = job.model.recipe.dimension
+
+    @daft.cls(max_concurrency=job.cores)
+    class Featurizer:
+        def __init__(self) -> None:
+            self.network = Network(job.model, job.log)
+
+        @daft.method.batch(return_dtype=DataType.embedding(DataType.float32(), dimension), batch_size=_BATCH)
+        def __call__(self, bodies: "Series") -> Any:
+            return self.network.features(bodies.to_pylist())
+
+    return Featurizer()
+
+
+if __name__ == "__main__":
+    main("bench.peers.daft", "daft")
