@@ -20,7 +20,7 @@ from typing import Any
 
 import obstore
 
-from bench.ingest import photographs, say
+from bench.bare_loop import say
 from conf.delta import dataset, open_table
 from conf.s3 import object_store
 from conf.settings import Settings, load
