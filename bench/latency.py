@@ -21,6 +21,7 @@ from typing import Any
 import obstore
 
 from bench.bare_loop import say
+from bench.photographs import photographs
 from conf.delta import dataset, open_table
 from conf.s3 import object_store
 from conf.settings import Settings, load
