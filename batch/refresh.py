@@ -10,9 +10,9 @@ from batch import exact, mllib
 from batch.pca import PCA
 from batch.pinning import pin
 from batch.publishing import next_version, publish
-from conf.errors import from_spark
 from conf.s3 import check_bucket
 from conf.settings import Settings
+from conf.spark_errors import explained
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -49,7 +49,7 @@ def run(spark: "SparkSession", settings: Settings) -> Summary:
     storage, seconds = settings.storage, dict[str, float]()
     # Of k and variance, what is set; where neither is, the PCA has its own default.
     pca = PCA(**settings.pca.model_dump(include={"k", "variance"}, exclude_none=True))
-    try:
+    with explained():
         with _timed(seconds, "pin"):
             check_bucket(storage)
             pca_version = next_version(storage)
@@ -58,8 +58,6 @@ def run(spark: "SparkSession", settings: Settings) -> Summary:
             _SOLVERS[settings.pca.solver](spark, snapshot, pca)
         with _timed(seconds, "publish"):
             publish(spark, snapshot, pca, pca_version, settings.pca.solver)
-    except Exception as error:
-        raise from_spark(error) or error from None
     return Summary(
         pca_version,
         snapshot.version,

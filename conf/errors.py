@@ -12,8 +12,6 @@ FruitsError
 A message says what happened, the value found, and what to do next. Anything else that is raised is a defect.
 """
 
-import re
-
 
 class FruitsError(Exception):
     """Base of all errors that end in one message and exit status 1."""
@@ -49,26 +47,3 @@ class DataError(FruitsError):
 
 REBUILD = "let `fruits stream --rebuild-state` make the state anew from the tables"
 """What can be done about a StateError, besides restoring a copy."""
-_LEAVES: dict[str, type[FruitsError]] = {leaf.__name__: leaf for leaf in (*FruitsError.__subclasses__(), StateError)}
-_WORKER_DIED = "Python worker exited unexpectedly"
-_RAISED_IN_WORKER = re.compile(r"conf\.errors\.(\w+): (.+)")
-
-
-def from_spark(error: Exception) -> FruitsError | None:
-    """Find the error of ours that a Python worker raised inside an exception that came back through the JVM.
-
-    Returns None where there is none, so that a defect keeps its traceback.
-    """
-    found = _RAISED_IN_WORKER.findall(str(error))
-    for name, message in reversed(found):
-        if name in _LEAVES:
-            return _LEAVES[name](message.strip())
-    return None
-
-
-def worker_died(error: Exception) -> bool:
-    """Whether what came back through the JVM says that a Python worker's process ended in the middle of its work.
-
-    It crashed, or the kernel killed it for its memory. What a worker raises, of ours or not, is not that.
-    """
-    return _WORKER_DIED in str(error) and from_spark(error) is None

@@ -68,7 +68,8 @@ class Stream(Section):
     """How arrivals become micro-batches."""
 
     trigger_seconds: Annotated[float, Field(ge=0, lt=60)] = 1.0
-    """Time between looks at the landing zone. After a minute idle Spark would let workers go, and their models."""
+    """Time between looks at the landing zone while nothing lands; after a micro-batch it looks at once. After a minute
+    idle Spark would let workers go, and their models."""
     backlog_seconds: Annotated[float, Field(gt=0, le=600)] = 60.0
     """How long a micro-batch should take while many photographs wait; while few do, it takes a few seconds."""
     max_files: Count = 100_000

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -12,6 +12,7 @@ from conf.jars import spark_jars
 from conf.java import find_java
 from conf.s3 import hadoop_options
 from conf.settings import Settings
+from conf.spark_errors import explained
 
 _ALWAYS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -58,17 +59,23 @@ def session(settings: Settings, log: Path | None = None) -> SparkSession:
     Raises
     ------
     SetupError
-        Where Java or a jar is missing.
+        Where Java or a jar is missing, or there is no room on this machine's disk.
     """
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName("fruits")
     for name, value in _properties(settings).items():
         builder = builder.config(name, value)
-    with _output_to(log):
+    with _output_to(log), explained():
         spark: SparkSession = builder.getOrCreate()
     if log is not None:
         spark.sparkContext.setLogLevel("WARN")
     return spark
+
+
+def stop(spark: SparkSession) -> None:
+    """Stop a session. One whose JVM has ended already is no error: what ended it is told elsewhere."""
+    with suppress(Exception):
+        spark.stop()
 
 
 def _properties(settings: Settings) -> dict[str, str]:

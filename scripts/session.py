@@ -82,7 +82,7 @@ def _ensure_bucket(storage: Storage) -> None:
 def spark_session(settings: Settings) -> Iterator["SparkSession"]:
     """A Spark session that stops at the end; its log goes to a file."""
     from conf.s3 import check_bucket
-    from conf.spark import session
+    from conf.spark import session, stop
 
     # A wrong bucket shows in a moment, a JVM takes seconds to start.
     check_bucket(settings.storage)
@@ -96,7 +96,7 @@ def spark_session(settings: Settings) -> Iterator["SparkSession"]:
     try:
         yield spark
     finally:
-        spark.stop()
+        stop(spark)
 
 
 def _end_at_once(stderr: int, number: int, _: object) -> None:

@@ -20,8 +20,9 @@ import pyspark.sql.functions as F  # noqa: N812 (the name everybody knows it by)
 from pyspark import StorageLevel
 
 from conf.delta import dataset, open_table, read_state
-from conf.errors import SetupError, worker_died
+from conf.errors import SetupError
 from conf.settings import Storage
+from conf.spark_errors import worker_died
 from conf.tables import column_names
 from streaming.checkpoint import query_id
 from streaming.featurize import FEATURIZED

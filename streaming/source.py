@@ -4,6 +4,7 @@ Spark calls `latestOffset` in a process of the driver's, `read` in the executors
 limit, so the limit is ours: it moves on by one bounded manifest a trigger, and that is how `--once` drains, too.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -71,6 +72,7 @@ class KeyReader(DataSourceStreamReader):
         self._settings = settings
         self._planned = planned
         self._partitions = partitions
+        self._next_look = 0.0
 
     def __getstate__(self) -> dict[str, Any]:
         """Settings alone travel to the executors: clients hold sockets, and the ledger a memory of everything seen."""
@@ -90,9 +92,12 @@ class KeyReader(DataSourceStreamReader):
         limits = self._admission.limits()
         if self._ledger.last >= following:
             admitted = self._ledger.manifests.read(following)
-        else:
+        elif time.monotonic() >= self._next_look:
             admitted = self._discover(following, limits)
+        else:
+            admitted = ()
         if admitted:
+            self._next_look = 0.0
             self._admission.admitted(len(admitted))
             self._planned = following
         return {"manifest": self._planned}
@@ -114,6 +119,7 @@ class KeyReader(DataSourceStreamReader):
         piece = self._discovery.next_piece(limits)
         if not piece:
             if not manifests.exists(number):
+                self._next_look = time.monotonic() + self._settings.stream.trigger_seconds
                 return ()
             found = manifests.read(number)
         elif manifests.create(number, piece) or manifests.read(number) == listed(piece, number):

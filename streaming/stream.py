@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING
 
-from pyspark.errors import StreamingQueryException
 from pyspark.sql.streaming import StreamingQuery
 
 from conf.delta import ensure_table
-from conf.errors import from_spark
 from conf.s3 import check_bucket, object_store
 from conf.settings import Settings
+from conf.spark_errors import explained
 from streaming.changeover import settle_model
 from streaming.featurize import Featurizer
 from streaming.janitor import Janitor
@@ -33,6 +32,9 @@ if TYPE_CHECKING:
 
 
 _LOOK_SECONDS = 0.1
+# Spark begins micro-batches at multiples of this: the next one follows the last at once, and the source itself knows
+# when it is time for another look.
+_TRIGGER_SECONDS = 0.1
 
 
 @dataclass
@@ -102,6 +104,7 @@ def run(
     store = object_store(storage)
     stop = stop or Event()
     with (
+        explained(),
         Lease(storage, settings.stream.lease_seconds) as lease,
         Reports(settings, store, lease) as reports,
         Janitor(settings, store, lease) as janitor,
@@ -137,8 +140,6 @@ def run(
         try:
             with Upkeep(spark, settings, store, lease):
                 _wait(query, once, stop)
-        except StreamingQueryException as error:
-            raise from_spark(error) or error from None
         finally:
             weights.destroy()
         if once:
@@ -158,7 +159,7 @@ def _start(spark: "SparkSession", settings: Settings, planned: int, sink: Sink) 
     return (
         keys.writeStream.queryName("fruits")
         .option("checkpointLocation", settings.storage.uri("state/checkpoint"))
-        .trigger(processingTime=f"{settings.stream.trigger_seconds} seconds")
+        .trigger(processingTime=f"{_TRIGGER_SECONDS} seconds")
         .foreachBatch(sink)
         .start()
     )

@@ -83,13 +83,13 @@ def _run(order: Order) -> Answer:
 
 @contextmanager
 def _session(settings: Settings, log: Path) -> Iterator[Any]:
-    from conf.spark import session
+    from conf.spark import session, stop
 
     spark = session(settings, log)
     try:
         yield spark
     finally:
-        spark.stop()
+        stop(spark)
 
 
 def _save_often(manifests: int) -> None:

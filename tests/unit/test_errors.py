@@ -1,6 +1,9 @@
 """Errors: one base, and the way home from a worker."""
 
-from conf.errors import DataError, FruitsError, from_spark, worker_died
+import pytest
+
+from conf.errors import DataError, FruitsError, LeaseError, SetupError, StorageError
+from conf.spark_errors import explained, from_spark, worker_died
 
 
 def test_an_error_raised_in_a_worker_is_found_in_the_jvms_words() -> None:
@@ -23,3 +26,33 @@ def test_a_dead_worker_is_told_from_one_that_raised() -> None:
     assert worker_died(RuntimeError(died))
     assert not worker_died(RuntimeError("conf.errors.StorageError: no answer"))
     assert not worker_died(RuntimeError(f"conf.errors.StorageError: no answer\n{died}"))
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "said"),
+    [
+        ("java.io.IOException: No space left on device", SetupError, "No space left"),
+        ("io.delta.exceptions.ConcurrentTransactionException: [DELTA_CONCURRENT_TRANSACTION] x", LeaseError, "taken"),
+        (
+            "Caused by: org.apache.hadoop.fs.s3a.AWSStatus500Exception: Writing Object on tables/x: try again.\n\tat y",
+            StorageError,
+            "Writing Object on tables/x: try again. What",
+        ),
+    ],
+)
+def test_what_goes_wrong_within_the_jvm_is_one_message(words: str, error: type[FruitsError], said: str) -> None:
+    with pytest.raises(error, match=said), explained():
+        raise RuntimeError(f"An error occurred while calling o1.save.\n: SparkException: aborted\n{words}")
+
+
+def test_a_jvm_that_is_gone_is_one_message_whatever_was_to_be_cleaned_up() -> None:
+    with pytest.raises(SetupError, match="JVM has ended"), explained():
+        try:
+            raise ConnectionResetError("Answer from Java side is empty")
+        finally:
+            raise RuntimeError("it cannot be stopped, either")
+
+
+def test_a_defect_keeps_its_own_words() -> None:
+    with pytest.raises(KeyError, match="conf"), explained():
+        raise KeyError("conf")

@@ -1,0 +1,84 @@
+"""What went wrong behind Spark, as an error of ours: an exception comes through the JVM as text, and a long one."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from conf.errors import FruitsError, LeaseError, SetupError, StateError, StorageError
+
+_LEAVES: dict[str, type[FruitsError]] = {leaf.__name__: leaf for leaf in (*FruitsError.__subclasses__(), StateError)}
+_WORKER_DIED = "Python worker exited unexpectedly"
+_RAISED_IN_WORKER = re.compile(r"conf\.errors\.(\w+): (.+)")
+_NO_ROOM = re.compile(r"No space left on device|File too large|Disk quota exceeded")
+_OVERTAKEN = "DELTA_CONCURRENT_TRANSACTION"
+_STORE_FAILED = re.compile(r"org\.apache\.hadoop\.fs\.s3a\.\w+: (.+)")
+_MESSAGE_LENGTH = 300
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Raise the error of ours that an exception from Spark stands for in its place.
+
+    Raises
+    ------
+    FruitsError
+        What `from_spark` finds. Anything else is a defect, and keeps its traceback.
+    """
+    try:
+        yield
+    except FruitsError:
+        raise
+    except Exception as error:
+        found = from_spark(error)
+        if found is None:
+            raise
+        raise found from None
+
+
+def from_spark(error: BaseException) -> FruitsError | None:
+    """Find what a person can act on in an exception that came back through the JVM, or for want of one.
+
+    That is an error of ours that a Python worker or the sink raised; a full disk; a store that fails within Spark's own
+    reading and writing; a table to which another stream has committed this batch; a JVM that is no more.
+    """
+    text = str(error)
+    for name, message in reversed(_RAISED_IN_WORKER.findall(text)):
+        if name in _LEAVES:
+            return _LEAVES[name](message.strip())
+    if found := _NO_ROOM.search(text):
+        return SetupError(
+            f"Spark cannot write its own files on this machine: {found[0]}. Free some room, or set "
+            "spark.options.spark.local.dir to a larger disk, then start again. What was committed stays."
+        )
+    if _OVERTAKEN in text:
+        return LeaseError(
+            "Another stream has committed this micro-batch while this one held still: it has taken over. Nothing is "
+            "doubled. `fruits status` shows who has the lease; let one of the two run."
+        )
+    if failures := _STORE_FAILED.findall(text):
+        short = " ".join(failures[-1].split())[:_MESSAGE_LENGTH].rstrip(".")
+        return StorageError(f"S3 failed while Spark worked with it: {short}. What was committed stays. Start again.")
+    if any(_says_jvm_is_gone(link) for link in _chain(error)):
+        return SetupError(
+            "Spark's JVM has ended in the middle of its work: it was killed, or this machine ran out of memory. Its "
+            "log has its last words. What was committed stays. Start again."
+        )
+    return None
+
+
+def worker_died(error: Exception) -> bool:
+    """Whether what came back through the JVM says that a Python worker's process ended in the middle of its work.
+
+    It crashed, or the kernel killed it for its memory. What a worker raises, of ours or not, is not that.
+    """
+    return _WORKER_DIED in str(error) and from_spark(error) is None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _says_jvm_is_gone(error: BaseException) -> bool:
+    return isinstance(error, ConnectionError) or type(error).__name__ == "Py4JNetworkError"
