@@ -3,9 +3,8 @@
     python -m bench.peers.daft                  3,888 photographs; how to install Daft: bench/peers/__init__.py
     python -m bench.peers.daft --images 1000 --json
 
-Daft 0.7.26 runs a class UDF in threads of its own process, even where `use_process=True` asks for others; LiteRT and
-Pillow let go of Python's lock while they work, so threads serve. Batches of 16 did better here than batches of 64, and
-`into_batches` before the download made no difference.
+Daft 0.7.26 ran a class UDF in threads of its own process here, with `use_process=True` as well; so each thread has an
+interpreter of its own (bench/peers/network.py). Batches are of sixteen photographs, the pipeline's own measure.
 """
 
 import os
