@@ -20,8 +20,8 @@ check: $(READY) ## Lint, format, types and the tests that take seconds.
 	@$(BIN)/mypy
 	@$(BIN)/pytest -q tests/unit
 
-test: $(READY) ## Every test: unit, property, integration.
-	@$(BIN)/pytest -q tests/unit tests/property tests/integration
+test: $(READY) ## Every test: unit, property, integration, and a few deaths of the stream.
+	@$(BIN)/pytest -q tests/unit tests/property tests/integration tests/chaos
 
 chaos: $(READY) ## The stream killed, starved and lied to, again and again; about an hour.
 	@$(BIN)/pytest -q tests/chaos --rounds 100

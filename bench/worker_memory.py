@@ -79,5 +79,5 @@ def pss(pid: int) -> float | None:
 def _is_daemon(pid: int) -> bool:
     """Whether it is a daemon: its workers, forks of it, bear the same name but have no children."""
     with suppress(OSError):
-        return b"pyspark.daemon" in (_PROC / str(pid) / "cmdline").read_bytes()
+        return b"pyspark.worker" in (_PROC / str(pid) / "cmdline").read_bytes()
     return False

@@ -31,6 +31,8 @@ _LOCAL = {
     # On a few cores the JVM's second compiler and parallel collector cost more than they give: a short run takes half
     # of the JVM's processor time without them, and a long one is the workers' to speed up.
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    # Workers share what they are forked with. A platform may have a daemon of its own, so only where Spark is ours.
+    "spark.python.daemon.module": "streaming.daemon",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.driver.host": "127.0.0.1",

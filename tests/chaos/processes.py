@@ -82,7 +82,7 @@ class Driver:
 
     def workers(self) -> list[int]:
         """Its Spark Python workers: what the daemon has forked."""
-        daemons = self.find("pyspark.daemon")
+        daemons = self.find("pyspark.worker")
         return [pid for pid in daemons if _parent(pid) in daemons]
 
     def wait(self, seconds: float, leaving: float = 30.0) -> Answer | None:
