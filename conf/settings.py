@@ -103,8 +103,8 @@ class Discovery(Section):
 class Tables(Section):
     """How the tables that the stream writes are kept small."""
 
-    keep_days: Annotated[float, Field(ge=0, le=365)] = 1.0
-    """How long earlier versions of a table can be read. It must be longer than anybody takes to read one."""
+    keep_days: Annotated[float, Field(ge=0.1, le=365)] = 1.0
+    """How long earlier versions of a table can be read. It is longer than anybody takes to read or to write one."""
     vacuum_hours: Annotated[float, Field(gt=0)] = 24.0
     """Time between deletions of files that no version so kept needs."""
 

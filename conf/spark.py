@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from pyspark.sql import SparkSession
 
@@ -27,6 +28,7 @@ _ALWAYS = {
     "spark.databricks.delta.autoCompact.maxFileSize": str(32 * 2**20),
     "spark.databricks.delta.autoCompact.minNumFiles": "50",
 }
+_TRIGGERS = "org.apache.spark.sql.execution.streaming.runtime.ProcessingTimeExecutor"
 _LOCAL = {
     # On a few cores the JVM's second compiler and parallel collector cost more than they give: a short run takes half
     # of the JVM's processor time without them, and a long one is the workers' to speed up.
@@ -71,6 +73,9 @@ def session(settings: Settings, log: Path | None = None) -> SparkSession:
         spark: SparkSession = builder.getOrCreate()
     if log is not None:
         spark.sparkContext.setLogLevel("WARN")
+        log4j: Any = spark.sparkContext._jvm.org.apache.logging.log4j
+        # It warns of each batch that takes longer than a trigger, as all do here.
+        log4j.core.config.Configurator.setLevel(_TRIGGERS, log4j.Level.ERROR)
     return spark
 
 

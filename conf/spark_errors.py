@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from conf.errors import FruitsError, LeaseError, SetupError, StateError, StorageError
 
 _LEAVES: dict[str, type[FruitsError]] = {leaf.__name__: leaf for leaf in (*FruitsError.__subclasses__(), StateError)}
-_WORKER_DIED = "Python worker exited unexpectedly"
+# A cluster's manager that sees a container take too much memory ends all of it, not the worker alone.
+_WORKER_DIED = re.compile(r"Python worker exited unexpectedly|ExecutorLostFailure")
 _RAISED_IN_WORKER = re.compile(r"conf\.errors\.(\w+): (.+)")
 _NO_ROOM = re.compile(r"No space left on device|File too large|Disk quota exceeded")
 _OVERTAKEN = "DELTA_CONCURRENT_TRANSACTION"
@@ -71,7 +72,7 @@ def worker_died(error: Exception) -> bool:
 
     It crashed, or the kernel killed it for its memory. What a worker raises, of ours or not, is not that.
     """
-    return _WORKER_DIED in str(error) and from_spark(error) is None
+    return _WORKER_DIED.search(str(error)) is not None and from_spark(error) is None
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -130,6 +130,8 @@ class Lease:
             Where somebody else has taken it over: nothing may be committed any more.
         """
         with self._lock:
+            if self._ended.is_set():
+                raise LeaseError(f"The lease of {self._where} was given back: this stream has ended.")
             if not self._hold({"IfMatch": self._etag}):
                 raise LeaseError(
                     f"The lease of {self._where} was lost to another stream, as this one was paused or cut off for "

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import obstore
+from obstore.exceptions import NotFoundError
 from obstore.store import ObjectStore
 
 from conf.errors import REBUILD, StateError
@@ -28,6 +29,8 @@ CONTRACT = 1
 _MANIFESTS_BETWEEN = 500
 _READS_IN_FLIGHT = 16
 _DIGITS = 12
+# More than a first line ever has.
+_HEADER_BYTES = 256
 _log = logging.getLogger(__name__)
 
 
@@ -129,6 +132,18 @@ def last_number(store: ObjectStore, storage: Storage) -> int:
     """The highest number that a manifest has or had, as far as the state knows; 0 where there is none."""
     manifests = Manifests(store, storage.state_key("manifests"))
     return max((*saved_numbers(store, storage.state_key("seen")), *manifests.numbers()), default=0)
+
+
+def rebuilt_as_of(store: ObjectStore, storage: Storage) -> int:
+    """The number as of which the ledger was rebuilt from the tables, of which only its first line is read; else 0."""
+    prefix = storage.state_key("seen")
+    path = _path(prefix, max(saved_numbers(store, prefix), default=0))
+    try:
+        with store_answers(path):
+            start = bytes(obstore.get_range(store, path, start=0, length=_HEADER_BYTES))
+        return int(json.loads(start.partition(b"\n")[0])["rebuilt"])
+    except (NotFoundError, FileNotFoundError, ValueError, KeyError, TypeError):
+        return 0
 
 
 def saved_numbers(store: ObjectStore, prefix: str) -> list[int]:

@@ -117,21 +117,21 @@ class KeyReader(DataSourceStreamReader):
         """Write the next manifest if there is anything for it, or take up the one that somebody else wrote."""
         manifests = self._ledger.manifests
         piece = self._discovery.next_piece(limits)
-        if not piece:
-            if not manifests.exists(number):
-                self._next_look = time.monotonic() + self._settings.stream.trigger_seconds
-                return ()
-            found = manifests.read(number)
-        elif manifests.create(number, piece) or manifests.read(number) == listed(piece, number):
+        if piece and (manifests.create(number, piece) or manifests.read(number) == listed(piece, number)):
             self._arrivals.taken(piece, number)
-            found = listed(piece, number)
-        else:
-            # One for reprocessing, or of a driver that has lost its lease. It counts; what ours held, a new look shows.
-            found = manifests.read(number)
+            self._ledger.add(number, listed(piece, number))
+            return listed(piece, number)
+        if not piece and not manifests.exists(number):
+            self._next_look = time.monotonic() + self._settings.stream.trigger_seconds
+            return ()
+        if piece:
+            # A new look shows again what ours held.
             self._arrivals.close()
             del self._discovery, self._arrivals
-        self._ledger.add(number, found)
-        return found
+        # For reprocessing, or of a driver that has lost its lease. They count; all at once, none costs another look.
+        for other in sorted(manifests.numbers(after=number - 1)):
+            self._ledger.add(other, manifests.read(other))
+        return manifests.read(number)
 
     @cached_property
     def _ledger(self) -> Ledger:

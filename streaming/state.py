@@ -11,7 +11,7 @@ from conf.errors import REBUILD, ContractError, StateError
 from conf.settings import Storage
 from streaming import checkpoint
 from streaming.checkpoint import Plan
-from streaming.ledger import saved_numbers
+from streaming.ledger import rebuilt_as_of, saved_numbers
 from streaming.manifests import Manifests
 
 if TYPE_CHECKING:
@@ -35,11 +35,12 @@ def check_state(storage: Storage, store: ObjectStore) -> Plan:
     query_id = checkpoint.query_id(store, prefix)
     for table, opened in open_tables(storage, planned=plan.batch_id >= 0).items():
         if plan.batch_id < 0:
-            if opened.file_uris():
+            # A ledger that was rebuilt from the tables needs no checkpoint: the first one goes on from it.
+            if opened.file_uris() and rebuilt_as_of(store, storage) <= last_manifest(opened):
                 raise _apart(storage, table, "holds rows, but the state knows of no batch: it was lost")
         elif query_id is None:
             raise _apart(storage, table, "belongs to a query whose identity is lost: the checkpoint has no metadata")
-        elif (opened.transaction_version(query_id) or 0) > plan.batch_id or _last_manifest(opened) > plan.manifest:
+        elif (opened.transaction_version(query_id) or 0) > plan.batch_id or last_manifest(opened) > plan.manifest:
             raise _apart(storage, table, f"holds later batches than {plan.batch_id}, the state's last: it is older")
     known = max(saved_numbers(store, storage.state_key("seen")), default=0)
     missing = set(range(known + 1, plan.manifest + 1)).difference(
@@ -76,7 +77,7 @@ def open_tables(storage: Storage, *, planned: bool = False) -> dict[str, "DeltaT
     return found
 
 
-def _last_manifest(opened: "DeltaTable") -> int:
+def last_manifest(opened: "DeltaTable") -> int:
     """The last manifest of which a table has rows, as far as its log tells."""
     added = pa.table(opened.get_add_actions(flatten=True))
     return pc.max(added["max.manifest"]).as_py() or 0 if "max.manifest" in added.column_names else 0

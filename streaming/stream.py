@@ -169,7 +169,10 @@ def _wait(query: StreamingQuery, once: bool, stop: Event) -> None:
     """Wait in a thread of its own for the JVM, so that this one can hear of a stop."""
     with ThreadPoolExecutor(1, "wait") as pool:
         ended = pool.submit(query.processAllAvailable if once else query.awaitTermination)
-        while not ended.done() and not stop.wait(_LOOK_SECONDS):
-            pass
-        query.stop()
+        try:
+            while not ended.done() and not stop.wait(_LOOK_SECONDS):
+                pass
+        finally:
+            # An interrupt, too, must not leave it running on its own.
+            query.stop()
         ended.result()

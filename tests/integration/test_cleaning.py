@@ -16,6 +16,7 @@ from streaming import cleaned
 from streaming.archive import archive_key
 from streaming.cleaning import IN_FLIGHT, Cleaner
 from streaming.discovery import list_below
+from streaming.ledger import Saved, save
 from streaming.manifests import Landed, Manifests
 from tests.integration.delta_log import commit
 
@@ -180,6 +181,29 @@ def test_a_version_listed_again_has_its_row_once_that_manifest_has(zone: Zone) -
     zone.account(2, lost=[version])
     zone.clean("archive")
     assert cleaned.read(zone.store, zone.storage) == 1
+
+
+def test_a_version_listed_again_and_not_read_yet_is_not_deleted(zone: Zone) -> None:
+    again, other = zone.put("apple/1.jpg"), zone.put("apple/2.jpg")
+    zone.account(1, [other])
+    zone.account(2, [again])
+    relisted = Manifests(zone.store, zone.storage.state_key("manifests"))
+    assert relisted.create(3, [again])
+    assert zone.clean("delete") == 1
+    assert zone.landed() == ["apple/1.jpg"]
+    commit(zone.store, zone.storage, "features", 3, [again])
+    assert zone.clean("delete") == 1
+    assert zone.landed() == []
+
+
+@pytest.mark.parametrize("how", ["delete", "archive"])
+def test_what_a_lost_state_had_under_way_holds_up_nothing(zone: Zone, how: str) -> None:
+    under_way = zone.put("apple/under way.jpg")
+    zone.account(1, [zone.put("apple/1.jpg")], lost=[under_way])
+    save(zone.store, zone.storage.state_key("seen"), Saved(last=2, listed=1, rebuilt=2))
+    zone.account(3, [zone.put("apple/3.jpg")])
+    assert zone.clean(how) == 2
+    assert zone.landed() == ["apple/under way.jpg"]
 
 
 def test_no_table_at_all(zone: Zone) -> None:
