@@ -137,12 +137,19 @@ def last_number(store: ObjectStore, storage: Storage) -> int:
 def rebuilt_as_of(store: ObjectStore, storage: Storage) -> int:
     """The number as of which the ledger was rebuilt from the tables, of which only its first line is read; else 0."""
     prefix = storage.state_key("seen")
-    path = _path(prefix, max(saved_numbers(store, prefix), default=0))
-    try:
-        with store_answers(path):
+    numbers = saved_numbers(store, prefix)
+    if not numbers:
+        return 0
+    path = _path(prefix, max(numbers))
+    with store_answers(path):
+        try:
             start = bytes(obstore.get_range(store, path, start=0, length=_HEADER_BYTES))
+        except (NotFoundError, FileNotFoundError):
+            # A newer one has taken its place since the listing.
+            return rebuilt_as_of(store, storage)
+    try:
         return int(json.loads(start.partition(b"\n")[0])["rebuilt"])
-    except (NotFoundError, FileNotFoundError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return 0
 
 

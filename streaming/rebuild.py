@@ -1,7 +1,7 @@
 """Rebuilding: a state that was lost is made anew from the tables, which say what was accounted for.
 
-Dying at any point leaves either what was there, or a store without a checkpoint, which a stream refuses until the
-rebuilding was done again from its beginning.
+Dying at any point leaves what was there; or a store without a checkpoint, which a stream refuses until the rebuilding
+was done again; or one that is rebuilt, of which the next stream makes the first checkpoint.
 """
 
 import logging

@@ -76,7 +76,6 @@ LOSSES: dict[str, tuple[Callable[[Settings, dict[str, bytes]], None], str]] = {
     "a manifest": (lambda settings, older: lose(settings, "manifests/000000000002.jsonl"), "Manifest 2 of 2 is miss"),
     "the query's identity": (lambda settings, older: lose(settings, "checkpoint/metadata"), "identity is lost"),
     "killed behind the checkpoint": (lambda settings, older: lose_checkpoint(settings), "it was lost"),
-    "killed before the query": (lambda settings, older: stop_before_the_query(settings), "it was lost"),
 }
 
 
@@ -98,6 +97,20 @@ def test_whatever_was_lost_is_rebuilt(spark: "SparkSession", settings: Settings,
     lose(settings, "checkpoint/commits/0")
     assert run(spark, settings, once=True).objects == 0
     assert_exact(settings, FIRST | SECOND | THIRD)
+
+
+def test_a_rebuilding_that_ended_before_its_first_batch_is_not_needed_again(
+    spark: "SparkSession", settings: Settings, drop_files: Drop
+) -> None:
+    drop_files(FIRST | SECOND | BAD)
+    run(spark, settings, once=True)
+    stop_before_the_query(settings)
+    drop_files(THIRD)
+    assert run(spark, settings, once=True).objects == len(THIRD)
+    assert_exact(settings, FIRST | SECOND | THIRD)
+    lose_checkpoint(settings)
+    with pytest.raises(ContractError, match=r"it was lost.*--rebuild-state"):
+        run(spark, settings, once=True)
 
 
 def test_a_rebuilt_stream_goes_on_after_a_batch_of_nothing(
