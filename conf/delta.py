@@ -98,12 +98,12 @@ def ensure_table(
             )
     changed = {name: value for name, value in (upkeep or {}).items() if found.get(name) != value}
     if changed:
-        spark.sql(f"ALTER TABLE delta.`{storage.table_uri(table)}` SET TBLPROPERTIES ({_listed(changed)})")
+        set_properties(spark, storage, table, changed)
 
 
-def set_property(spark: "SparkSession", storage: Storage, table: str, name: str, value: str) -> None:
-    """Give a property of a table another value, in a commit of its own."""
-    spark.sql(f"ALTER TABLE delta.`{storage.table_uri(table)}` SET TBLPROPERTIES ('{name}' = '{value}')")
+def set_properties(spark: "SparkSession", storage: Storage, table: str, properties: dict[str, str]) -> None:
+    """Give properties of a table other values, in a commit of its own."""
+    spark.sql(f"ALTER TABLE delta.`{storage.table_uri(table)}` SET TBLPROPERTIES ({_listed(properties)})")
 
 
 def _create(spark: "SparkSession", uri: str, table: str, properties: dict[str, str]) -> None:

@@ -19,6 +19,7 @@ from conf.settings import EMBEDDED, Storage
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from obstore.store import ObjectStore
     from pyarrow.fs import S3FileSystem
 
 _CONNECT_SECONDS = 5
@@ -142,6 +143,24 @@ def store_answers(path: str) -> Iterator[None]:
     except (BaseError, FileNotFoundError) as error:
         first = str(error).splitlines()[0][:300]
         raise StorageError(f"The store failed at {path}: {first}. Is it up, and may this role use it?") from None
+
+
+def read_object(store: "ObjectStore", path: str) -> bytes | None:
+    """All bytes of an object; None where it is not there.
+
+    Raises
+    ------
+    StorageError
+        Where the store does not answer.
+    """
+    import obstore
+    from obstore.exceptions import NotFoundError
+
+    with store_answers(path):
+        try:
+            return bytes(obstore.get(store, path).bytes())
+        except (NotFoundError, FileNotFoundError):
+            return None
 
 
 def explain(error: Exception, storage: Storage) -> StorageError:

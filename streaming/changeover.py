@@ -11,12 +11,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import obstore
-from obstore.exceptions import NotFoundError
 from obstore.store import ObjectStore
 
-from conf.delta import dataset, open_table, set_property
+from conf.delta import dataset, open_table, set_properties
 from conf.errors import ContractError, DataError
-from conf.s3 import control_client, store_answers
+from conf.s3 import control_client, read_object, store_answers
 from conf.settings import Storage
 from conf.tables import VIEWS
 from streaming.discovery import list_landing
@@ -121,11 +120,9 @@ def requested(storage: Storage, store: ObjectStore) -> str | None:
         Where the request is not one that this version reads.
     """
     path = storage.state_key("model.json")
-    with store_answers(path):
-        try:
-            body = bytes(obstore.get(store, path).bytes())
-        except (NotFoundError, FileNotFoundError):
-            return None
+    body = read_object(store, path)
+    if body is None:
+        return None
     try:
         found = json.loads(body)
         if found["contract"] == CONTRACT:
@@ -162,5 +159,5 @@ def settle_model(spark: "SparkSession", storage: Storage, store: ObjectStore, le
         )
     if features and before != model_id:
         lease.check()
-        set_property(spark, storage, "features", _PROPERTY, model_id)
+        set_properties(spark, storage, "features", {_PROPERTY: model_id})
     withdraw(storage, store)

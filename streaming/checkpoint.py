@@ -4,11 +4,10 @@ import json
 from dataclasses import dataclass
 
 import obstore
-from obstore.exceptions import NotFoundError
 from obstore.store import ObjectStore
 
 from conf.errors import REBUILD, StateError
-from conf.s3 import store_answers
+from conf.s3 import read_object, store_answers
 
 
 @dataclass(frozen=True)
@@ -75,11 +74,8 @@ def discard(store: ObjectStore, prefix: str) -> None:
 
 
 def _read(store: ObjectStore, path: str) -> str | None:
-    with store_answers(path):
-        try:
-            return bytes(obstore.get(store, path).bytes()).decode()
-        except (NotFoundError, FileNotFoundError):
-            return None
+    body = read_object(store, path)
+    return None if body is None else body.decode()
 
 
 def _damaged(path: str) -> StateError:

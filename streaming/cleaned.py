@@ -7,11 +7,10 @@ import json
 import logging
 
 import obstore
-from obstore.exceptions import NotFoundError
 from obstore.store import ObjectStore
 
 from conf.errors import ContractError
-from conf.s3 import store_answers
+from conf.s3 import read_object, store_answers
 from conf.settings import Storage
 
 CONTRACT = 1
@@ -27,11 +26,9 @@ def read(store: ObjectStore, storage: Storage) -> int:
         Where another version of Fruits! wrote it in a way that this one does not read.
     """
     path = _path(storage)
-    with store_answers(path):
-        try:
-            body = bytes(obstore.get(store, path).bytes())
-        except (NotFoundError, FileNotFoundError):
-            return 0
+    body = read_object(store, path)
+    if body is None:
+        return 0
     try:
         found = json.loads(body)
         contract, number = found["contract"], int(found["manifest"])

@@ -9,7 +9,7 @@ import obstore
 from obstore.exceptions import NotFoundError, PreconditionError
 from obstore.store import ObjectStore
 
-from conf.s3 import store_answers
+from conf.s3 import read_object, store_answers
 from conf.tables import Reason
 from streaming.decode import Refusal
 from streaming.manifests import Landed
@@ -94,8 +94,4 @@ class Fetcher:
 
     def _get_archived(self, key: str) -> bytes | None:
         # No If-Match: it is the key that names the version, and a copy's own etag may differ.
-        with store_answers(key):
-            try:
-                return bytes(obstore.get(self._store, key).bytes())
-            except (NotFoundError, FileNotFoundError):
-                return None
+        return read_object(self._store, key)

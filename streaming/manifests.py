@@ -16,7 +16,7 @@ from obstore.exceptions import AlreadyExistsError, GenericError, NotFoundError
 from obstore.store import ObjectStore
 
 from conf.errors import REBUILD, ContractError, StateError
-from conf.s3 import store_answers
+from conf.s3 import read_object, store_answers
 
 CONTRACT = 1
 _DIGITS = 12
@@ -101,11 +101,9 @@ class Manifests:
             Where it is of a contract that this version does not read.
         """
         path = self._path(number)
-        with store_answers(path):
-            try:
-                body = bytes(obstore.get(self._store, path).bytes())
-            except (NotFoundError, FileNotFoundError):
-                raise _gone(path) from None
+        body = read_object(self._store, path)
+        if body is None:
+            raise _gone(path)
         try:
             return _parse(path, body)
         except (ValueError, KeyError, TypeError):

@@ -18,11 +18,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import obstore
-from obstore.exceptions import NotFoundError
 from obstore.store import ObjectStore
 
 from conf.errors import FruitsError
-from conf.s3 import store_answers
+from conf.s3 import read_object, store_answers
 from conf.settings import Settings, Storage
 from streaming.manifests import Manifests
 from streaming.metrics import Totals, as_line, describe
@@ -154,11 +153,9 @@ def last_batch(store: ObjectStore, storage: Storage) -> dict[str, Any] | None:
         Where the store does not answer.
     """
     path = storage.state_key("progress.json")
-    with store_answers(path):
-        try:
-            body = bytes(obstore.get(store, path).bytes())
-        except (NotFoundError, FileNotFoundError):
-            return None
+    body = read_object(store, path)
+    if body is None:
+        return None
     try:
         told = json.loads(body)
     except ValueError:
