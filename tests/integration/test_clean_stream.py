@@ -19,6 +19,7 @@ from streaming.discovery import list_below
 from streaming.reprocess import listed_by, matching, rejected, relist
 from streaming.stream import run
 from tests.integration.tables import rows
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -131,10 +132,7 @@ def test_a_stream_that_watches_cleans_beside_its_work_and_ends_at_once(
     watching = Thread(target=run, args=(spark, settings), kwargs={"stop": stop})
     watching.start()
     try:
-        until = time.monotonic() + 60
-        while below(settings, settings.storage.landing) and time.monotonic() < until:
-            time.sleep(0.1)
-        assert below(settings, settings.storage.landing) == []
+        wait_until(lambda: not below(settings, settings.storage.landing))
         assert len(rows(settings, "features")) == len(GOOD)
     finally:
         stopped = time.monotonic()

@@ -4,12 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from scripts.session import INTERRUPTED
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 60
@@ -24,14 +24,6 @@ def processes_in(folder: Path) -> list[str]:
         except OSError:
             continue
     return found
-
-
-def wait_until(happened: object) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    assert callable(happened)
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are looked up in /proc")

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -18,6 +17,7 @@ from streaming.sqs import queue_client
 from streaming.stream import run
 from tests.integration.aws import serve_aws
 from tests.integration.tables import versions
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 Drop = Callable[[dict[str, bytes]], None]
 PHOTOS = {f"{photo.label}/{photo.name}": photo.data for photo in draw_photos(4, seed=8)}
 (FIRST, *LATER) = PHOTOS
-PATIENCE_SECONDS = 120
 
 
 @pytest.fixture
@@ -51,13 +50,6 @@ def left(sqs: "SQSClient", url: str) -> int:
     return sum(int(attributes[name]) for name in names)
 
 
-def wait_for(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-
-
 def test_events_are_followed_and_their_messages_deleted_once_the_rows_are_in(
     spark: "SparkSession", settings: Settings, drop_files: Drop, sqs: "SQSClient"
 ) -> None:
@@ -69,11 +61,11 @@ def test_events_are_followed_and_their_messages_deleted_once_the_rows_are_in(
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(run, spark, settings, stop=stop)
         try:
-            wait_for(lambda: running.done() or len(versions(settings, "features")) == 1)
+            wait_until(lambda: running.done() or len(versions(settings, "features")) == 1)
             drop_files({name: PHOTOS[name] for name in LATER})
             for name in (*LATER, FIRST, *LATER):
                 tell(sqs, url, settings, name)
-            wait_for(lambda: running.done() or (len(versions(settings, "features")) == 4 and not left(sqs, url)))
+            wait_until(lambda: running.done() or (len(versions(settings, "features")) == 4 and not left(sqs, url)))
         finally:
             stop.set()
     assert running.result().features == 4

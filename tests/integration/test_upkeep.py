@@ -1,5 +1,6 @@
 """What a stream leaves behind stays bounded: files of the tables, versions, and what only those need."""
 
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,11 @@ from conf.delta import open_table
 from conf.s3 import object_store
 from conf.settings import Settings
 from scripts.fruit_photos import draw_photos
+from streaming.lease import Lease
 from streaming.stream import run
+from streaming.upkeep import Upkeep
 from tests.integration.tables import versions
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -49,10 +53,13 @@ def test_small_files_become_large_ones_and_what_they_were_is_deleted(
     assert len(versions(settings, "features")) == len(set(versions(settings, "features"))) == 4
     assert len(_files(settings, ".parquet")) > 4, "no file that a reader may have open goes at once"
 
-    # As a day later.
-    settings = settings.model_copy(update={"tables": settings.tables.model_copy(update={"keep_days": 0})})
-    obstore.put(object_store(settings.storage), settings.storage.state_key("vacuumed.json"), b'{"at": 0}')
-    run(spark, settings, once=True)
+    # As a day later, to the table's own property: the settings allow no less than some hours.
+    uri = settings.storage.table_uri("features")
+    spark.sql(f"ALTER TABLE delta.`{uri}` SET TBLPROPERTIES (delta.deletedFileRetentionDuration = 'interval 0 hours')")
+    store, marker = object_store(settings.storage), settings.storage.state_key("vacuumed.json")
+    obstore.put(store, marker, b'{"at": 0}')
+    with Lease(settings.storage, 30) as lease, Upkeep(spark, settings, store, lease):
+        wait_until(lambda: json.loads(bytes(obstore.get(store, marker).bytes()))["at"] > 0)
 
     assert len(_files(settings, ".parquet")) == len(opened.file_uris())
     assert len(set(versions(settings, "features"))) == 4

@@ -27,6 +27,7 @@ from streaming.outlet import append
 from streaming.outlet import replace as replace_file
 from streaming.reports import Backlog, Reports, last_batch
 from streaming.sink import BatchReport
+from tests.waiting import wait_until
 
 LANDED = datetime(2026, 5, 4, 12, tzinfo=UTC)
 BATCH = BatchReport(
@@ -220,21 +221,10 @@ def test_while_nothing_lands_the_lease_is_told_again(tmp_path: Path, monkeypatch
     lease = Held(datetime.fromtimestamp(1000, UTC))
     name = "fruits_lease_until_timestamp_seconds", ""
     with Reports(to_files(tmp_path), MemoryStore(), lease):  # type: ignore[arg-type]
-        wait_until(lambda: samples((tmp_path / "fruits.prom").read_text())[name] == 1000)
+        told = tmp_path / "fruits.prom"
+        wait_until(lambda: told.exists() and samples(told.read_text())[name] == 1000, step=0.02)
         lease.until = datetime.fromtimestamp(2000, UTC)
-        wait_until(lambda: samples((tmp_path / "fruits.prom").read_text())[name] == 2000)
-
-
-def wait_until(holds: Any) -> None:
-    ticks = threading.Event()
-    for _ in range(250):
-        try:
-            if holds():
-                return
-        except FileNotFoundError:
-            pass
-        ticks.wait(0.02)
-    pytest.fail("it never came true")
+        wait_until(lambda: samples(told.read_text())[name] == 2000, step=0.02)
 
 
 def test_a_place_that_fails_is_one_warning_until_it_works_again(
