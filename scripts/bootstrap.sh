@@ -33,7 +33,9 @@ if ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'
         fail "No Python 3.11 found. Install it (Debian: python3.11, macOS: brew install python@3.11, or pyenv), then run make again."
 fi
 
-set -- pip sync --quiet --python .venv --require-hashes requirements.lock
+# Compiled once: Spark starts many short Python processes, and where nothing may be written (PYTHONDONTWRITEBYTECODE is
+# usual in containers) each of them would compile what it imports, for a second or two.
+set -- pip sync --quiet --compile-bytecode --python .venv --require-hashes requirements.lock
 if ! "$uv" "$@" --offline 2>/dev/null; then
     say "Fetching Python packages (3 GB on disk, once a machine)"
     "$uv" "$@" || fail "The packages of requirements.lock could not be installed. Run make again where there is a network."
