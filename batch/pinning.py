@@ -9,9 +9,8 @@ import pyarrow as pa
 
 from batch.datafiles import Split
 from batch.snapshot import Snapshot
-from conf.delta import dataset, open_table
+from conf.delta import dataset, open_table, reading
 from conf.errors import DataError
-from conf.s3 import explain
 from conf.settings import Storage
 from conf.tables import VERSION_RANK
 
@@ -86,10 +85,8 @@ def _left_out(features: "DeltaTable", storage: Storage, model_id: str) -> tuple[
     A photograph whose newest row is of another model is left out, too: an older row is of what was overwritten.
     """
     columns = ["key", "etag", "manifest", "last_modified", "model_id"]
-    try:
+    with reading(storage):
         rows = dataset(features, storage).scanner(columns, fragment_readahead=_FILES_AT_ONCE).to_table()
-    except OSError as error:
-        raise explain(error, storage) from None
     with duckdb.connect() as connection:
         connection.register("features", rows)
         superseded = frozenset(connection.execute(_SUPERSEDED, [model_id]).fetchall())

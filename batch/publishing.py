@@ -10,7 +10,7 @@ from batch.arrow import lists_of
 from batch.pca import PCA
 from batch.projection import Projection
 from batch.snapshot import Snapshot
-from conf.delta import dataset, ensure_table, open_table
+from conf.delta import ensure_table, open_table, read_columns
 from conf.settings import Storage
 from conf.tables import COLUMNS, column_names
 
@@ -30,7 +30,7 @@ def next_version(storage: Storage) -> int:
     models = open_table(storage, "pca_models")
     if models is None:
         return 1
-    versions = dataset(models, storage).to_table(["pca_version"])["pca_version"]
+    versions = read_columns(models, storage, ["pca_version"])["pca_version"]
     return max(versions.to_pylist(), default=0) + 1
 
 

@@ -1,17 +1,20 @@
 """Opening and creating the Delta tables. delta-rs reads, in milliseconds and without a JVM; Spark alone writes."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
 from conf.errors import ContractError, StorageError
-from conf.s3 import arrow_filesystem, check_bucket, delta_options
+from conf.s3 import arrow_filesystem, check_bucket, delta_options, explain
 from conf.settings import Storage
 from conf.tables import COLUMNS, CONTRACT, short_columns
 
 if TYPE_CHECKING:
-    from pyarrow.dataset import Dataset
+    import pyarrow as pa
+    from pyarrow.dataset import Dataset, Expression
     from pyspark.sql import SparkSession
 
 
@@ -53,6 +56,29 @@ def dataset(opened: DeltaTable, storage: Storage) -> "Dataset":
 
     root = opened.table_uri.removeprefix("s3://").rstrip("/")
     return opened.to_pyarrow_dataset(filesystem=SubTreeFileSystem(root, arrow_filesystem(storage)))
+
+
+@contextmanager
+def reading(storage: Storage) -> Iterator[None]:
+    """Scans of a dataset within raise StorageError where the store fails, with what is wrong."""
+    try:
+        yield
+    except OSError as error:
+        raise explain(error, storage) from None
+
+
+def read_columns(
+    opened: DeltaTable, storage: Storage, columns: Sequence[str], rows: "Expression | None" = None
+) -> "pa.Table":
+    """Some columns of an opened table, of all its rows or of those for which an expression holds.
+
+    Raises
+    ------
+    StorageError
+        Where the store fails.
+    """
+    with reading(storage):
+        return dataset(opened, storage).to_table(list(columns), filter=rows)
 
 
 def read_state(spark: "SparkSession", storage: Storage, table: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from conf.delta import dataset, open_table
+from conf.delta import open_table, read_columns
 from conf.s3 import control_client, object_store
 from conf.settings import Storage
 from scripts.liveness import Liveness, liveness
@@ -114,7 +114,7 @@ def _reduced(storage: Storage, features: TableLog | None) -> dict[str, Any]:
         return {}
     version = reduced.largest("pca_version")
     published = pc.field("pca_version") == version
-    (seen,) = dataset(models, storage).to_table(["features_version"], filter=published)["features_version"].to_pylist()
+    (seen,) = read_columns(models, storage, ["features_version"], published)["features_version"].to_pylist()
     # The log of an old version is cleaned away in time.
     fitted = _log(storage, "features", seen)
     since = max(0, features.rows - fitted.rows) if features and fitted else None

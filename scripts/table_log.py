@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 from pyarrow.dataset import FileSystemDataset
 
-from conf.delta import dataset
+from conf.delta import dataset, read_columns
 from conf.settings import Storage
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class TableLog:
 
     def read(self, column: str) -> pa.ChunkedArray:
         """A column, from the data files."""
-        return dataset(self._opened, self._storage).to_table([column])[column]
+        return read_columns(self._opened, self._storage, [column])[column]
 
     def _column(self, name: str) -> pa.ChunkedArray:
         if name in self._added.column_names:

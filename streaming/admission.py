@@ -14,6 +14,8 @@ from conf.settings import Stream
 _FIRST_SECONDS = 4.0
 # Photographs of the first batch, by task: nothing is known yet, and a young worker is slow.
 _FIRST_FILES = 64
+# As long again, so many times, is each batch of a backlog as the one before.
+_GROWTH = 4
 
 
 class Limits(NamedTuple):
@@ -52,7 +54,7 @@ class Admission:
             self._seconds = min(_FIRST_SECONDS, self._stream.backlog_seconds)
         else:
             self._per_second = self._taken / max(self._clock() - self._began, 0.001)
-            self._seconds = min(self._seconds * 2, self._stream.backlog_seconds)
+            self._seconds = min(self._seconds * _GROWTH, self._stream.backlog_seconds)
         self._taken = 0
         return Limits(self._files, self._stream.max_bytes)
 

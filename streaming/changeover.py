@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import obstore
 from obstore.store import ObjectStore
 
-from conf.delta import dataset, open_table, set_properties
+from conf.delta import open_table, read_columns, set_properties
 from conf.errors import ContractError, DataError
 from conf.s3 import control_client, read_object, store_answers
 from conf.settings import Storage
@@ -69,7 +69,7 @@ def plan_change(storage: Storage, model_id: str) -> Change:
             "`fruits stream`: its settings name the model."
         )
     before = features.metadata().configuration[_PROPERTY]
-    rows = dataset(features, storage).to_table(["key", "etag", "manifest", "last_modified", "model_id"])
+    rows = read_columns(features, storage, ["key", "etag", "manifest", "last_modified", "model_id"])
     with duckdb.connect() as connection:
         connection.register("features", rows)
         others = f"SELECT key, etag, last_modified FROM ({VIEWS['current'][1]}) WHERE model_id <> ?"  # noqa: S608

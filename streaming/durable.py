@@ -2,7 +2,7 @@
 
 import pyarrow.compute as pc
 
-from conf.delta import dataset, open_table
+from conf.delta import dataset, open_table, reading
 from conf.settings import Storage
 from streaming.state import TABLES, last_manifest
 
@@ -14,6 +14,7 @@ class Durable:
     """What features and rejects hold, as of when this is made."""
 
     def __init__(self, storage: Storage) -> None:
+        self._storage = storage
         tables = {table: opened for table in TABLES if (opened := open_table(storage, table)) is not None}
         self.newest = max(map(last_manifest, tables.values()), default=0)
         """The last manifest of which they hold anything."""
@@ -29,5 +30,6 @@ class Durable:
     def _names(self, table: str, manifest: int) -> set[Name]:
         if table not in self._rows:
             return set()
-        found = self._rows[table].to_table(["key", "etag"], filter=pc.field("manifest") == manifest)
+        with reading(self._storage):
+            found = self._rows[table].to_table(["key", "etag"], filter=pc.field("manifest") == manifest)
         return set(zip(found["key"].to_pylist(), found["etag"].to_pylist(), strict=True))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from obstore.store import ObjectStore
 
-from conf.delta import dataset
+from conf.delta import dataset, reading
 from conf.errors import StateError
 from conf.settings import Storage
 from streaming import checkpoint
@@ -58,11 +58,12 @@ def rebuild(storage: Storage, store: ObjectStore, lease: "Lease") -> int:
     withdraw(storage, store)
     seen, rows, newest = Seen(), 0, 0
     for opened in tables.values():
-        # A batch at a time: of each row, 16 bytes stay.
-        for batch in dataset(opened, storage).to_batches(["key", "etag", "manifest"]):
-            key, etag, manifest = (batch.column(name).to_pylist() for name in ("key", "etag", "manifest"))
-            seen.add_named(zip(key, etag, strict=True))
-            rows, newest = rows + batch.num_rows, max((newest, *manifest))
+        with reading(storage):
+            # A batch at a time: of each row, 16 bytes stay.
+            for batch in dataset(opened, storage).to_batches(["key", "etag", "manifest"]):
+                key, etag, manifest = (batch.column(name).to_pylist() for name in ("key", "etag", "manifest"))
+                seen.add_named(zip(key, etag, strict=True))
+                rows, newest = rows + batch.num_rows, max((newest, *manifest))
     # A number that no manifest has or gets, so that this ledger can be missed, but not be made up for by the manifests.
     number = max(newest, last_number(store, storage)) + 1
     lease.check()

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 
 from obstore.store import ObjectStore
 
-from conf.delta import dataset, open_table
+from conf.delta import open_table, read_columns
 from conf.errors import DataError
 from conf.s3 import control_client
 from conf.settings import Storage
@@ -35,10 +35,10 @@ def rejected(reasons: Sequence[Reason] = ()) -> Chooser:
         if rejects is None:
             return []
         columns = ["key", "etag", "manifest", "reason"]
-        rows = dataset(rejects, storage).to_table(columns).to_pylist()
+        rows = read_columns(rejects, storage, columns).to_pylist()
         wanted = [row for row in rows if not reasons or row["reason"] in reasons]
         features = open_table(storage, "features")
-        taken = dataset(features, storage).to_table(["key", "etag"]).to_pylist() if features else []
+        taken = read_columns(features, storage, ["key", "etag"]).to_pylist() if features else []
         featurized = {(row["key"], row["etag"]) for row in taken}
         chosen = {(row["key"], row["etag"]) for row in wanted} - featurized
         manifests = Manifests(store, storage.state_key("manifests"))
@@ -84,7 +84,7 @@ def _newest_archived(storage: Storage, store: ObjectStore, wanted: Callable[[str
     numbers: dict[tuple[str, str], int] = {}
     for table in TABLES:
         opened = open_table(storage, table)
-        rows = dataset(opened, storage).to_table(["key", "etag", "manifest"]).to_pylist() if opened else []
+        rows = read_columns(opened, storage, ["key", "etag", "manifest"]).to_pylist() if opened else []
         numbers |= {(row["key"], row["etag"]): row["manifest"] for row in rows if wanted(row["key"])}
     with closing(control_client(storage)) as client:
         archive = {entry["Key"] for entry in list_below(client, storage, storage.archive)} if numbers else set()

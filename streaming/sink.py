@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyspark.sql.functions as F  # noqa: N812 (the name everybody knows it by)
 from pyspark import StorageLevel
 
-from conf.delta import dataset, open_table, read_state
+from conf.delta import open_table, read_columns, read_state
 from conf.errors import SetupError
 from conf.settings import Storage
 from conf.spark_errors import worker_died
@@ -192,7 +192,7 @@ class Sink:
             committed = None if opened is None else opened.transaction_version(self._query_id)
             if opened is not None and committed is not None and committed >= batch_id:
                 ours = pc.field("batch_id") == batch_id
-                rows = dataset(opened, self._storage).to_table(list(_VERSION), filter=ours)
+                rows = read_columns(opened, self._storage, _VERSION, ours)
                 done[table] = list(zip(*(rows[name].to_pylist() for name in _VERSION), strict=True))
         return done
 
