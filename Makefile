@@ -21,7 +21,7 @@ check: $(READY) ## Lint, format, types and the tests that take seconds.
 	@$(BIN)/pytest -q tests/unit
 
 test: $(READY) ## Every test: unit, property, integration, and a few deaths of the stream.
-	@$(BIN)/pytest -q tests/unit tests/property tests/integration tests/chaos
+	@$(BIN)/pytest -q --numprocesses 2 --dist loadfile tests/chaos tests/integration tests/property tests/unit
 
 chaos: $(READY) ## The stream killed, starved and lied to, again and again; about an hour.
 	@$(BIN)/pytest -q tests/chaos --rounds 100

@@ -12,6 +12,7 @@ from tests.chaos.ground import Ground
 from tests.chaos.points import POINTS, Trap
 
 
+@pytest.mark.usefixtures("long_form")
 def test_a_stream_that_wakes_up_after_its_lease_commits_nothing(ground: Ground) -> None:
     ground.drop(5, bad=3)
     answer = _paused(ground, "photograph read")

@@ -10,7 +10,6 @@ from tests.chaos.processes import Kill
 
 # Each run takes up what the one before left, and dies a step further on: one micro-batch, killed again and again.
 _DEATHS: list[tuple[str, Kill]] = [
-    ("manifest written", "machine"),
     ("offset logged", "machine"),
     ("features committed", "driver"),
     ("photograph archived", "machine"),

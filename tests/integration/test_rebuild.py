@@ -79,9 +79,30 @@ LOSSES: dict[str, tuple[Callable[[Settings, dict[str, bytes]], None], str]] = {
 }
 
 
-@pytest.mark.parametrize("what", LOSSES)
-def test_whatever_was_lost_is_rebuilt(spark: "SparkSession", settings: Settings, drop_files: Drop, what: str) -> None:
-    loss, says = LOSSES[what]
+def test_whatever_was_lost_is_noticed_and_a_state_in_order_left_as_it_is(
+    spark: "SparkSession", settings: Settings, drop_files: Drop, caplog: pytest.LogCaptureFixture
+) -> None:
+    drop_files(FIRST)
+    run(spark, settings, once=True)
+    older = state_files(settings)
+    drop_files(SECOND | BAD)
+    run(spark, settings, once=True)
+    whole = state_files(settings)
+    for what, (loss, says) in LOSSES.items():
+        loss(settings, older)
+        with pytest.raises(ContractError, match=rf"{says}.*--rebuild-state"):
+            run(spark, settings, once=True)
+        restore(settings, whole)
+        assert state_files(settings) == whole, what
+    with caplog.at_level(logging.INFO, "streaming"):
+        run(spark, settings, once=True, rebuild_state=True)
+    assert "Nothing to rebuild" in caplog.text
+    assert state_files(settings) == whole
+
+
+@pytest.mark.parametrize("what", ["all of it", "replaced by an older copy"])
+def test_what_was_lost_is_rebuilt(spark: "SparkSession", settings: Settings, drop_files: Drop, what: str) -> None:
+    loss, _ = LOSSES[what]
     drop_files(FIRST)
     run(spark, settings, once=True)
     older = state_files(settings)
@@ -89,8 +110,6 @@ def test_whatever_was_lost_is_rebuilt(spark: "SparkSession", settings: Settings,
     run(spark, settings, once=True)
     loss(settings, older)
     drop_files(THIRD)
-    with pytest.raises(ContractError, match=rf"{says}.*--rebuild-state"):
-        run(spark, settings, once=True)
     assert run(spark, settings, once=True, rebuild_state=True).objects == len(THIRD)
     assert_exact(settings, FIRST | SECOND | THIRD)
     # A batch 0 that is run again begins where it did, and takes no row of the query before, which had one too, for its.
@@ -192,29 +211,16 @@ def test_a_rebuilt_ledger_cannot_be_made_up_for(spark: "SparkSession", settings:
     assert_exact(settings, FIRST)
 
 
-def test_a_state_in_order_is_left_as_it_is(
-    spark: "SparkSession", settings: Settings, drop_files: Drop, caplog: pytest.LogCaptureFixture
-) -> None:
-    drop_files(FIRST)
-    run(spark, settings, once=True)
-    before = state_files(settings)
-    with caplog.at_level(logging.INFO, "streaming"):
-        run(spark, settings, once=True, rebuild_state=True)
-    assert "Nothing to rebuild" in caplog.text
-    assert state_files(settings) == before
-
-
-@pytest.mark.parametrize("also", ["state kept", "state lost"])
-def test_tables_that_are_gone_cannot_be_rebuilt(
-    spark: "SparkSession", settings: Settings, drop_files: Drop, also: str
-) -> None:
+def test_tables_that_are_gone_cannot_be_rebuilt(spark: "SparkSession", settings: Settings, drop_files: Drop) -> None:
     drop_files(FIRST | BAD)
     run(spark, settings, once=True)
     store = object_store(settings.storage)
     gone = obstore.list(store, f"{settings.storage.prefix}tables/rejects/").collect()
     obstore.delete(store, [meta["path"] for meta in gone if meta["size"]])
-    if also == "state lost":
-        restore(settings, {})
-    with pytest.raises(ContractError, match=r"rejects is gone, .*Restore both as of one moment, or set another stor"):
-        run(spark, settings, once=True, rebuild_state=True)
-    assert len(rows(settings, "features")) == len(FIRST)
+    for lost in (lambda: None, lambda: restore(settings, {})):
+        lost()
+        with pytest.raises(
+            ContractError, match=r"rejects is gone, .*Restore both as of one moment, or set another stor"
+        ):
+            run(spark, settings, once=True, rebuild_state=True)
+        assert len(rows(settings, "features")) == len(FIRST)
