@@ -1,9 +1,10 @@
 # Needs make and Python 3.11 (or uv). Every target sets up what it needs first, and only once.
 BIN := .venv/bin
 READY := .venv/.ready
+ON_CLUSTER := stream crash queue_stream clean_stream reprocess changeover rebuild upkeep refresh fruits360
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test chaos clean
+.PHONY: help setup demo check test chaos cluster clean
 
 help: ## List what there is to run.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
@@ -21,10 +22,13 @@ check: $(READY) ## Lint, format, types and the tests that take seconds.
 	@$(BIN)/pytest -q tests/unit
 
 test: $(READY) ## Every test: unit, property, integration, and a few deaths of the stream.
-	@$(BIN)/pytest -q --numprocesses 2 --dist loadfile tests/chaos tests/integration tests/property tests/unit
+	@$(BIN)/pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/chaos tests/integration tests/property tests/unit
 
 chaos: $(READY) ## The stream killed, starved and lied to, again and again; about an hour.
 	@$(BIN)/pytest -q tests/chaos --rounds 100
+
+cluster: $(READY) ## The tests with Spark once more, on a standalone cluster of two workers; about twenty minutes.
+	@$(BIN)/pytest -q --cluster $(addprefix tests/integration/test_,$(addsuffix .py,$(ON_CLUSTER)))
 
 clean: ## Remove what setup and the tools made here. Your data in .fruits stays.
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist spark-warehouse metastore_db derby.log

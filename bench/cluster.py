@@ -12,7 +12,6 @@ import json
 import multiprocessing
 import os
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import Any
 from bench.bare_loop import bare_loop
 from bench.ingest import ingest
 from bench.photographs import photographs
-from bench.standalone import executor_python, standalone
+from bench.standalone import executor_python, on_cluster, standalone
 from conf.settings import Settings, load
 from scripts.drop import drop
 from scripts.embedded_s3 import serve
@@ -63,8 +62,8 @@ def measure(images: int, workers: int) -> dict[str, Any]:
         local = _stream(connect(_settings("local/", images, f"local[{workers}]"), server), files, folder)
         os.environ["PYSPARK_PYTHON"] = str(executor_python(folder))
         with standalone(folder / "cluster", workers) as master:
-            options = _cluster_options(workers)
-            cluster = _stream(connect(_settings("cluster/", images, master, options), server), files, folder)
+            settings = on_cluster(connect(_settings("cluster/", images, master), server), master, workers)
+            cluster = _stream(settings, files, folder)
     loop = (before + bare_loop(model, files, workers)) / 2
     return {
         "workers": workers,
@@ -83,25 +82,11 @@ def measure(images: int, workers: int) -> dict[str, Any]:
     }
 
 
-def _settings(prefix: str, images: int, master: str, options: Sequence[str] = ()) -> Settings:
+def _settings(prefix: str, images: int, master: str) -> Settings:
     # Steady state is what comes after the first micro-batch, so there must be a second.
     batch = max(1, images // 2)
-    common = [f"storage.prefix={prefix}", f"spark.master={master}", f"stream.max_files={batch}"]
-    return load("local", [*common, "stream.trigger_seconds=0", *options])
-
-
-def _cluster_options(workers: int) -> list[str]:
-    options = {
-        "spark.executor.cores": "1",
-        "spark.executor.memory": "512m",
-        # What the local profile says of the driver's JVM, where its tasks run.
-        "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
-        "spark.cores.max": str(workers),
-        # A stream asks at its start how many tasks to share a batch among: executors may not have come by then.
-        "spark.default.parallelism": str(workers),
-        "spark.scheduler.minRegisteredResourcesRatio": "1.0",
-    }
-    return [f"spark.options.{name}={value}" for name, value in options.items()]
+    where = [f"storage.prefix={prefix}", f"spark.master={master}"]
+    return load("local", [*where, f"stream.max_files={batch}", "stream.trigger_seconds=0"])
 
 
 def _stream(settings: Settings, files: list[tuple[str, bytes]], folder: Path) -> Speed:

@@ -1,5 +1,7 @@
 """A real Spark cluster on this machine: a master and workers of one core, processes of their own from pyspark's jars.
 
+Benches measure on it, and `make cluster` runs the tests of the stream on it.
+
 Its executors know the project as a cluster would: from the wheel, in an environment of their own. The packages that the
 wheel depends on are those of this environment; this tree is not on their path.
 """
@@ -19,6 +21,8 @@ from pathlib import Path
 import pyspark
 
 from conf.java import find_java
+from conf.settings import Settings
+from scripts.session import override
 
 _TREE = Path(__file__).parent.parent
 _SPARK_CLASS = Path(pyspark.__file__).parent / "bin" / "spark-class"
@@ -60,6 +64,21 @@ def executor_python(folder: Path) -> Path:
     # A folder named in a .pth file is searched, but its own .pth files, such as an editable install's, are not read.
     (packages / "dependencies.pth").write_text("\n".join(site.getsitepackages()) + "\n")
     return folder / "venv" / "bin" / "python"
+
+
+def on_cluster(settings: Settings, master: str, workers: int) -> Settings:
+    """The same settings for a session on this cluster, all of its workers."""
+    options = {
+        "spark.executor.cores": "1",
+        "spark.executor.memory": "512m",
+        # What the local profile says of the driver's JVM, where its tasks run.
+        "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        "spark.cores.max": str(workers),
+        # A stream asks at its start how many tasks to share a batch among: executors may not have come by then.
+        "spark.default.parallelism": str(workers),
+        "spark.scheduler.minRegisteredResourcesRatio": "1.0",
+    }
+    return override(settings, "spark", master=master, options=settings.spark.options | options)
 
 
 def _start(folder: Path, name: str, entry: str, *arguments: str) -> "subprocess.Popen[bytes]":

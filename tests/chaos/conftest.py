@@ -1,8 +1,10 @@
 """One embedded S3 behind a proxy; each test has a prefix of the bucket to itself, and drivers of its own."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -82,9 +84,11 @@ def java_options(
 @pytest.fixture
 def ground(
     server: ServerInfo, faults: Faults, java_options: str, request: pytest.FixtureRequest, tmp_path: Path
-) -> Ground:
+) -> Iterator[Ground]:
     """An empty store, and nobody at work on it."""
-    return _ground(server, faults, tmp_path, request.node.nodeid, java_options)
+    # Tests that follow in this process may have a store of their own, with other credentials.
+    with patch.dict(os.environ):
+        yield _ground(server, faults, tmp_path, request.node.nodeid, java_options)
 
 
 def _ground(server: ServerInfo, faults: Faults, folder: Path, name: str, java: str) -> Ground:
