@@ -1,7 +1,8 @@
 """What a micro-batch does: featurize once, then one commit to features and, where there is any, one to rejects.
 
 A batch that is run again after a crash repeats no commit: Delta keeps the (query, batch) of the last in each table.
-Only what neither table has is done again, as the landing zone, and so what becomes of an object, may have changed.
+Only what neither table has is done again, as the landing zone, and so what becomes of an object, may have changed. The
+same holds where a cluster loses a machine in the middle of a batch, and Spark does again what that one had done.
 """
 
 import logging
@@ -76,6 +77,10 @@ class BatchReport:
         return self.features + sum(self.rejects.values())
 
 
+class _DoneTwiceError(Exception):
+    """What a commit reads is not what the batch's job gave, but was worked out once more."""
+
+
 class Sink:
     """The function for `foreachBatch`."""
 
@@ -103,25 +108,42 @@ class Sink:
         return query_id(self._store, self._storage.state_key("checkpoint")) or ""
 
     def __call__(self, keys: "DataFrame", batch_id: int) -> None:
+        # Only a batch planned before this run can have committed anything.
+        done = self._done(batch_id) if batch_id <= self._last_planned else {}
+        while True:
+            try:
+                return self._take_in(keys, batch_id, done)
+            except _DoneTwiceError:
+                _log.warning(
+                    "Spark lost some of what it had done for micro-batch %s, and did it again in the middle of its "
+                    "commits. What is in no table yet is done once more.",
+                    batch_id,
+                )
+            done = self._done(batch_id)
+
+    def _take_in(self, keys: "DataFrame", batch_id: int, done: dict[str, list[Version]]) -> None:
         before = dict(self._tally.value)
-        done = self._done(batch_id)
         keys = _without(keys, [version for versions in done.values() for version in versions])
         start = time.perf_counter()
         featurized, rows = self._work(keys, batch_id)
-        worked = time.perf_counter()
+        worked, tally = time.perf_counter(), self._tally.value.copy()
         try:
             outcomes = Counter(rows["reason"].to_pylist())
             features = outcomes.pop(None, 0)
             written = featurized.coalesce(1) if len(rows) <= _ROWS_A_FILE else featurized
+            # They are few. Held here, they cannot turn into features while these are committed.
+            rejected = _rejected(featurized) if outcomes else None
+            self._check_done_once(tally)
             if features:
                 featured = features_rows(written, self._featurizer.recipe.model_id, batch_id)
                 self._append(featured, "features", batch_id, again="features" in done)
-            if outcomes:
-                self._append(rejects_rows(written, batch_id), "rejects", batch_id, again="rejects" in done)
+                self._check_done_once(tally)
+            if rejected is not None:
+                self._append(rejects_rows(rejected, batch_id), "rejects", batch_id, again="rejects" in done)
             committed, committed_at = time.perf_counter(), datetime.now(UTC)
         finally:
             featurized.unpersist()
-        did = {name: number - before.get(name, 0) for name, number in self._tally.value.items()}
+        did = {name: number - before.get(name, 0) for name, number in tally.items()}
         # Spark begins a new stream with a batch of nothing.
         if features or outcomes:
             self._read_ahead(keys.sparkSession)
@@ -171,6 +193,11 @@ class Sink:
         self._lease.check()
         writer.save(self._storage.table_uri(table))
 
+    def _check_done_once(self, tally: "Tally") -> None:
+        """Nobody works between a batch's job and the end of its commits: they read what the job has left."""
+        if self._tally.value != tally:
+            raise _DoneTwiceError
+
     def _read_ahead(self, spark: "SparkSession") -> None:
         """Have the tables' new state known by the next commit, while nothing or the workers' work is going on."""
 
@@ -183,9 +210,7 @@ class Sink:
         Thread(target=read, name="state", daemon=True).start()
 
     def _done(self, batch_id: int) -> dict[str, list[Version]]:
-        """What this batch has committed already, by table; only a batch planned before this run can have."""
-        if batch_id > self._last_planned:
-            return {}
+        """What this batch has committed already, by table."""
         done = {}
         for table in TABLES:
             opened = open_table(self._storage, table)
@@ -205,6 +230,12 @@ def _featurized(keys: "DataFrame", featurizer: "Featurizer") -> tuple["DataFrame
     except Exception:
         featurized.unpersist()
         raise
+
+
+def _rejected(featurized: "DataFrame") -> "DataFrame":
+    """What was refused, as rows that the driver holds."""
+    refused = featurized.where(F.col("reason").isNotNull()).drop("features")
+    return featurized.sparkSession.createDataFrame(refused.toArrow(), refused.schema).coalesce(1)
 
 
 def _without(keys: "DataFrame", versions: list[Version]) -> "DataFrame":
@@ -229,10 +260,8 @@ def features_rows(featurized: "DataFrame", model_id: str, batch_id: int) -> "Dat
     )
 
 
-def rejects_rows(featurized: "DataFrame", batch_id: int) -> "DataFrame":
+def rejects_rows(rejected: "DataFrame", batch_id: int) -> "DataFrame":
     """Rows of the rejects table: what was refused, with why."""
-    return (
-        featurized.where(F.col("reason").isNotNull())
-        .withColumns({"batch_id": F.lit(batch_id).cast("bigint"), "rejected_at": F.lit(datetime.now(UTC))})
-        .select(*column_names("rejects"))
-    )
+    return rejected.withColumns(
+        {"batch_id": F.lit(batch_id).cast("bigint"), "rejected_at": F.lit(datetime.now(UTC))}
+    ).select(*column_names("rejects"))

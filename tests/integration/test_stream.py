@@ -301,6 +301,34 @@ def test_a_second_stream_is_refused(spark: "SparkSession", settings: Settings, d
     assert run(spark, settings, once=True).features == len(GOOD)
 
 
+@pytest.mark.parametrize("lost_at", ["features", "rejects"])
+def test_what_a_lost_executor_did_and_another_does_again_is_in_one_table(
+    spark: "SparkSession",
+    settings: Settings,
+    drop_files: Drop,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    lost_at: str,
+) -> None:
+    drop_files(GOOD | BAD)
+    append, gone = Sink._append, min(GOOD)
+    losses = iter([lost_at])
+
+    def losing(self: Sink, table_rows: "DataFrame", table: str, batch_id: int, *, again: bool) -> None:
+        if table == lost_at and next(losses, None):
+            # With an executor goes what it cached; meanwhile, what it had read is there no more.
+            spark.catalog.clearCache()
+            obstore.delete(object_store(settings.storage), settings.storage.landing + gone)
+        append(self, table_rows, table, batch_id, again=again)
+
+    monkeypatch.setattr(Sink, "_append", losing)
+    run(spark, settings, once=True)
+    kept = GOOD if lost_at == "rejects" else {name: data for name, data in GOOD.items() if name != gone}
+    assert [name for name, _ in versions(settings, "features")] == sorted(kept)
+    assert [name for name, _ in versions(settings, "rejects")] == sorted((GOOD | BAD).keys() - kept.keys())
+    assert ("did it again in the middle of its commits" in caplog.text) == (lost_at == "features")
+
+
 def test_a_stream_that_lost_its_lease_commits_nothing(
     spark: "SparkSession", settings: Settings, drop_files: Drop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
