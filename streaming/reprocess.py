@@ -6,7 +6,10 @@ that the later one of a version that was featurized twice is the one that counts
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
+from typing import Any
 
 from obstore.store import ObjectStore
 
@@ -23,6 +26,7 @@ from streaming.state import TABLES
 
 # Photographs a manifest: a batch of seconds on a laptop.
 _FILES = 1000
+_EARLIEST = datetime.fromtimestamp(0, UTC)
 
 Chooser = Callable[[Storage, ObjectStore], list[Landed]]
 
@@ -80,23 +84,28 @@ def matching(patterns: Sequence[str], *, archived: bool = False) -> Chooser:
 
 
 def _newest_archived(storage: Storage, store: ObjectStore, wanted: Callable[[str], bool]) -> list[Landed]:
-    """The newest version of each wanted key that the archive has, as a manifest lists it."""
-    numbers: dict[tuple[str, str], int] = {}
+    """The newest version of each wanted key that the archive has."""
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
     for table in TABLES:
         opened = open_table(storage, table)
-        rows = read_columns(opened, storage, ["key", "etag", "manifest"]).to_pylist() if opened else []
-        numbers |= {(row["key"], row["etag"]): row["manifest"] for row in rows if wanted(row["key"])}
+        taken = read_columns(opened, storage, ["key", "etag", "size", "manifest"]).to_pylist() if opened else []
+        rows |= {(row["key"], row["etag"]): row for row in taken if wanted(row["key"])}
     with closing(control_client(storage)) as client:
-        archive = {entry["Key"] for entry in list_below(client, storage, storage.archive)} if numbers else set()
+        archive = {e["Key"]: e["LastModified"] for e in list_below(client, storage, storage.archive)} if rows else {}
     manifests = Manifests(store, storage.state_key("manifests"))
-    newest: dict[str, Landed] = {}
-    for number in sorted(set(numbers.values())):
-        for version in manifests.read(number):
-            known = newest.get(version.key)
-            newer = known is None or version.last_modified >= known.last_modified
-            if newer and (version.key, version.etag) in numbers and archive_key(storage, version) in archive:
-                newest[version.key] = version
-    return list(newest.values())
+    numbers = {row["manifest"] for row in rows.values()}
+    kept = numbers.intersection(manifests.numbers()) if rows else numbers
+    listed = [v for number in sorted(kept) for v in manifests.read(number) if (v.key, v.etag) in rows]
+    # Manifests that were lost, and the state rebuilt without them, are older than any; their versions landed before
+    # they were archived, and more is not known.
+    lost = [Landed(r["key"], r["etag"], r["size"], _EARLIEST) for r in rows.values() if r["manifest"] not in kept]
+    dated = [replace(v, last_modified=at) for v in lost if (at := archive.get(archive_key(storage, v)))]
+    in_order = [*sorted(dated, key=_landed_at), *sorted(listed, key=_landed_at)]
+    return list({v.key: v for v in in_order if archive_key(storage, v) in archive}.values())
+
+
+def _landed_at(version: Landed) -> datetime:
+    return version.last_modified
 
 
 def listed_by(first: int, last: int) -> Chooser:

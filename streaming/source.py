@@ -31,6 +31,9 @@ KEYS_ARROW = pa.schema(
         ("manifest", pa.int64()),
     ]
 )
+# Photographs that are worth a task of their own, and how many tasks a core gets of a micro-batch at most.
+_A_SHARE = 250
+_ROUNDS = 4
 
 
 @dataclass
@@ -50,7 +53,7 @@ class KeySource(DataSource):
     planned
         Number of the last manifest that the checkpoint has planned a batch for; 0 on a new one.
     partitions
-        How many tasks share a micro-batch.
+        How many tasks are done at a time.
     """
 
     @classmethod
@@ -106,7 +109,9 @@ class KeyReader(DataSourceStreamReader):
         manifests = Manifests(object_store(self._settings.storage), self._settings.storage.state_key("manifests"))
         numbers = range(start["manifest"] + 1, end["manifest"] + 1)
         versions = tuple(version for number in numbers for version in manifests.read(number))
-        shares = min(self._partitions, len(versions))
+        # Where there are many, whoever is done first takes another share, and no core waits long for the last.
+        rounds = min(max(1, len(versions) // (self._partitions * _A_SHARE)), _ROUNDS)
+        shares = min(self._partitions * rounds, len(versions))
         return [Keys(versions[share::shares]) for share in range(shares)]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:

@@ -98,6 +98,21 @@ def test_what_was_archived_can_be_featurized_again(spark: "SparkSession", settin
     assert run(spark, override(settings, "discovery", clean="off"), once=True).rejects == {"gone": len(GOOD) - 1}
 
 
+def test_what_was_archived_can_be_featurized_again_after_all_state_was_lost(
+    spark: "SparkSession", settings: Settings, drop_files: Drop
+) -> None:
+    settings = cleaned_at_once(settings, "archive")
+    storage, store = settings.storage, object_store(settings.storage)
+    drop_files(GOOD)
+    run(spark, settings, once=True)
+    obstore.delete(store, [meta["path"] for meta in obstore.list(store, storage.state_key("")).collect()])
+    run(spark, settings, once=True, rebuild_state=True)
+    relist(storage, store, matching(["*"], archived=True)(storage, store))
+    summary = run(spark, settings, once=True)
+    assert (summary.features, summary.rejects.total()) == (len(GOOD), 0)
+    assert len(rows(settings, "features")) == 2 * len(GOOD)
+
+
 def test_the_stream_goes_on_where_cleaning_fails(
     spark: "SparkSession",
     settings: Settings,
