@@ -24,7 +24,7 @@ check: $(READY) ## Lint, format, types and the tests that take seconds.
 test: $(READY) ## Every test: unit, property, integration, and a few deaths of the stream.
 	@$(BIN)/pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/chaos tests/integration tests/property tests/unit
 
-chaos: $(READY) ## The stream killed, starved and lied to, again and again; about an hour.
+chaos: $(READY) ## The stream killed, starved and lied to, again and again; about two hours.
 	@$(BIN)/pytest -q tests/chaos --rounds 100
 
 cluster: $(READY) ## The tests with Spark once more, on a standalone cluster of two workers; about twenty minutes.

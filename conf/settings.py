@@ -285,6 +285,8 @@ def _nest(overrides: Sequence[str]) -> dict[str, Any]:
         table = nested
         for parent in parents:
             table = table.setdefault(parent, {})
+            if not isinstance(table, dict):
+                raise SettingsError(f"{override!r} goes below {parent}, which another --set has given a value.")
         table[leaf] = value
     return nested
 

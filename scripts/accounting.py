@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import obstore
 import pyarrow.compute as pc
+from obstore.store import ObjectStore
 
 from conf.delta import open_table, read_columns
-from conf.s3 import control_client, object_store
+from conf.s3 import control_client, object_store, store_answers
 from conf.settings import Storage
 from scripts.liveness import Liveness, liveness
 from scripts.table_log import TableLog
@@ -43,6 +45,10 @@ class Accounting:
     backlog: int
     """Waiting or under way."""
     rejects: dict[str, int] = field(default_factory=dict)
+    unlisted: int = 0
+    """Rows beyond what manifests list: more than none where the state was lost, or is older than the tables."""
+    set_aside: int = 0
+    """Messages of a queue that could not be understood."""
     model_id: str | None = None
     last_ingested: datetime | None = None
     features_files: int = 0
@@ -73,7 +79,7 @@ def account(storage: Storage) -> Accounting:
     tables = _tables(storage)
     ledger = Ledger(store, storage)
     waiting = [version.last_modified for version in landed if version not in ledger]
-    under_way = ledger.listed - tables["features"] - sum(tables["rejects"].values())
+    ahead = ledger.listed - tables["features"] - sum(tables["rejects"].values())
     return Accounting(
         stream=stream,
         last_batch=batch,
@@ -81,8 +87,10 @@ def account(storage: Storage) -> Accounting:
         waiting=len(waiting),
         lag_seconds=max(0.0, (datetime.now(UTC) - min(waiting)).total_seconds()) if waiting else None,
         discovered=ledger.listed,
-        under_way=under_way,
-        backlog=len(waiting) + under_way,
+        under_way=max(0, ahead),
+        backlog=len(waiting) + max(0, ahead),
+        unlisted=max(0, -ahead),
+        set_aside=_below(store, storage.state_key("set-aside/")),
         **tables,
     )
 
@@ -119,6 +127,11 @@ def _reduced(storage: Storage, features: TableLog | None) -> dict[str, Any]:
     fitted = _log(storage, "features", seen)
     since = max(0, features.rows - fitted.rows) if features and fitted else None
     return {"reduced": reduced.rows, "pca_version": version, "features_since_pca": since}
+
+
+def _below(store: ObjectStore, prefix: str) -> int:
+    with store_answers(prefix):
+        return sum(len(page) for page in obstore.list(store, prefix))
 
 
 def _log(storage: Storage, table: str, version: int | None = None) -> TableLog | None:

@@ -1,7 +1,7 @@
 """`fruits drop`: put photographs into the landing zone."""
 
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,6 +52,7 @@ def command(settings: Settings, paths: tuple[Path, ...], label: str | None) -> N
         )
     for path, name in files:
         check_name(path, name)
+    check_distinct(files)
     with opened(settings) as settings:
         contents = ((name, path.read_bytes()) for path, name in files)
         done = drop(settings.storage, track(contents, "Dropping", len(files)))
@@ -77,10 +78,27 @@ def check_name(path: Path, name: str) -> None:
     elif not is_photograph(name):
         why = "a stream passes over names with a leading _ or dot"
     elif len(name.encode()) > _LONGEST_NAME:
-        why = f"it has {len(name.encode())} bytes, and S3 allows {_LONGEST_NAME} with the prefix"
+        why = f"it has {len(name.encode())} bytes, and {_LONGEST_NAME} leave room for prefix and etag in S3's 1,024"
     else:
         return
     raise DataError(f"{str(path)!a} cannot be dropped as {name!a}: {why}. Rename it; nothing was dropped.")
+
+
+def check_distinct(files: Sequence[tuple[Path, str]]) -> None:
+    """Make sure that no two files would be dropped under one name.
+
+    Raises
+    ------
+    DataError
+        Where two would.
+    """
+    first: dict[str, Path] = {}
+    for path, name in files:
+        if (other := first.setdefault(name, path)) != path:
+            raise DataError(
+                f"{str(other)!r} and {str(path)!r} would both be dropped as {name!r}. Rename one, give another "
+                "--label, or drop the folder above both; nothing was dropped."
+            )
 
 
 def drop(storage: "Storage", files: Iterable[tuple[str, bytes]]) -> Drop:

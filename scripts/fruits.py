@@ -63,7 +63,7 @@ class _Say(logging.Handler):
 
 
 def main() -> None:
-    """Entry point. Exit status: 0 done, 1 failed, 2 misuse, 130 interrupted."""
+    """Entry point. Exit status: 0 done, 1 failed, 2 misuse, 130 interrupted, 143 terminated."""
     for package in ("conf", "streaming", "batch", "scripts"):
         logging.getLogger(package).setLevel(logging.INFO)
         logging.getLogger(package).addHandler(_Say())

@@ -87,7 +87,7 @@ def _change_model(settings: Settings, dry_run: bool) -> None:
         check_bucket(storage)
         # A stream that runs would featurize what is listed by the model that it has.
         with nullcontext() if dry_run else Lease(storage, settings.stream.lease_seconds) as lease:
-            asked, change = requested(storage, store), plan_change(storage, model_id)
+            asked, change = requested(storage, store), plan_change(storage, store, model_id)
             if change.is_done and asked in (None, model_id):
                 raise SettingsError(
                     f"{storage.table_uri('features')} is of model {model_id} already, as the settings name it. Set "
@@ -98,13 +98,15 @@ def _change_model(settings: Settings, dry_run: bool) -> None:
                     f"{change.gone} photographs are not in the landing zone any more: their features remain those of "
                     "another model, and `fruits refresh` leaves them out."
                 )
-            if lease is None:
-                say(f"{len(change.versions)} photographs would be listed again, for model {model_id}.")
+            if change.is_done and lease is None:
+                say(f"Model {asked} would not be asked for any more.")
             elif change.is_done:
                 withdraw(storage, store)
                 say(f"Model {asked} is not asked for any more. What was listed for it, {model_id} featurizes again.")
             elif asked == model_id:
                 say(f"Model {model_id} was asked for already. `fruits stream` with these settings takes that up.")
+            elif lease is None:
+                say(f"{len(change.versions)} photographs would be listed again, for model {model_id}.")
             else:
                 written = ask(storage, store, change, lease)
                 say(

@@ -11,6 +11,11 @@ from rich.table import Table
 _CLOCK = "%Y-%m-%d %H:%M:%S UTC"
 # Units of time, and how many seconds each has; one is used from two of it on.
 _UNITS = {"days": 86_400, "h": 3600, "min": 60}
+# What there should be none of.
+_ODD = {
+    "unlisted": "rows of which the state knows nothing: it was lost, or is older than the tables",
+    "set_aside": "messages of the queue that could not be understood: see state/set-aside/",
+}
 
 
 def show_tour(done: Mapping[str, Any]) -> None:
@@ -46,6 +51,7 @@ def show_accounting(accounting: Mapping[str, Any]) -> None:
         ("rejects", sum(a["rejects"].values()), reasons),
         ("reduced", a["reduced"], _freshness(a)),
         *([("last batch", a["last_batch"]["objects"], _batch(a["last_batch"]))] if a["last_batch"] else ()),
+        *((name.replace("_", " "), a[name], remark) for name, remark in _ODD.items() if a[name]),
     ]
     table = Table(box=None, show_header=False)
     table.add_column(style="bold", no_wrap=True)

@@ -21,6 +21,7 @@ def command(settings: Settings, as_json: bool) -> None:
     """
     import json
     from dataclasses import asdict
+    from datetime import datetime
 
     from scripts.accounting import account
     from scripts.show import show_accounting
@@ -28,6 +29,6 @@ def command(settings: Settings, as_json: bool) -> None:
     with opened(settings) as settings:
         accounting = account(settings.storage)
     if as_json:
-        click.echo(json.dumps(asdict(accounting), indent=2, default=str))
+        click.echo(json.dumps(asdict(accounting), indent=2, default=datetime.isoformat))
     else:
         show_accounting(asdict(accounting))

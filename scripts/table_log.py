@@ -29,7 +29,7 @@ class TableLog:
     bytes
         Of all these.
     properties
-        Those that were set when the table was made.
+        What is set of them.
     """
 
     def __init__(self, opened: DeltaTable, storage: Storage) -> None:

@@ -19,6 +19,7 @@ from conf.s3 import control_client, read_object, store_answers
 from conf.settings import Storage
 from conf.tables import VIEWS
 from streaming.discovery import list_landing
+from streaming.ledger import Ledger
 from streaming.manifests import Landed
 from streaming.reprocess import relist
 
@@ -50,10 +51,10 @@ class Change:
         return self.before == self.after and not self.versions
 
 
-def plan_change(storage: Storage, model_id: str) -> Change:
+def plan_change(storage: Storage, store: ObjectStore, model_id: str) -> Change:
     """What a change to a model takes. Changes nothing.
 
-    Costs a read of the short columns of features, and a listing of the landing zone.
+    Costs a read of the short columns of features, one of the ledger, and a listing of the landing zone.
 
     Raises
     ------
@@ -75,15 +76,21 @@ def plan_change(storage: Storage, model_id: str) -> Change:
         others = f"SELECT key, etag, last_modified FROM ({VIEWS['current'][1]}) WHERE model_id <> ?"  # noqa: S608
         current = connection.sql(others, params=[model_id]).to_arrow_table().to_pylist()
     wanted = {row["key"]: row for row in current}
+    featurized = set(zip(rows["key"].to_pylist(), rows["etag"].to_pylist(), strict=True))
+    ledger = Ledger(store, storage)
     versions, there = [], 0
     with closing(control_client(storage)) as client:
         for version in list_landing(client, storage):
-            # One that was overwritten since is a new arrival, which the stream takes in by itself.
             row = wanted.get(version.key)
-            there += row is not None
-            if row and row["etag"] == version.etag:
+            if row is None:
+                continue
+            if (version.key, version.etag) in featurized:
                 # An event's time is finer than a listing's, and the row of the later time is the current one.
                 versions.append(replace(version, last_modified=max(version.last_modified, row["last_modified"])))
+                there += 1
+            # One that was overwritten since is a new arrival, which the stream takes in by itself, unless it did so
+            # before, and refused it.
+            there += version not in ledger
     return Change(before, model_id, tuple(versions), len(wanted) - there)
 
 

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import obstore
-from obstore.exceptions import NotFoundError, PreconditionError
+from obstore.exceptions import GenericError, NotFoundError, PermissionDeniedError, PreconditionError
 from obstore.store import ObjectStore
 
 from conf.s3 import read_object, store_answers
@@ -16,6 +16,12 @@ from streaming.manifests import Landed
 
 # Bytes that may wait in memory for their turn, so that large photographs do not multiply by the GETs in flight.
 _MAX_WAITING_BYTES = 64_000_000
+
+# S3's codes for what is wrong with one object, whatever this role may do: no other object fails for it.
+_UNREADABLE = {
+    "InvalidObjectState": "it is in an archive storage class: restore it, then `fruits reprocess --rejects`",
+    "InvalidRequest": "it is encrypted with a key that S3 does not keep (SSE-C): drop it again without",
+}
 
 V = TypeVar("V", bound=Landed)
 
@@ -86,6 +92,11 @@ class Fetcher:
             except ValueError as error:
                 # S3 knows keys that our client does not: empty segments, `.` and `..`, control characters.
                 return Refusal(Reason.UNSUPPORTED, f"this key cannot be read: {' '.join(str(error).split())[:150]}")
+            except (GenericError, PermissionDeniedError) as error:
+                why = next((why for code, why in _UNREADABLE.items() if f"<Code>{code}</Code>" in str(error)), None)
+                if why is None:
+                    raise
+                return Refusal(Reason.UNSUPPORTED, why)
             except (NotFoundError, FileNotFoundError):
                 missing = Refusal(Reason.GONE, "deleted between discovery and reading")
             except PreconditionError:

@@ -21,7 +21,7 @@ from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from conf.errors import FruitsError, LeaseError
+from conf.errors import ContractError, FruitsError, LeaseError
 from conf.s3 import control_client, explain
 from conf.settings import Storage
 
@@ -180,12 +180,20 @@ class Lease:
 
 
 def read(client: "S3Client", storage: Storage) -> Held | None:
-    """The lease as it is; None where no stream has ever run."""
+    """The lease as it is; None where no stream has ever run.
+
+    Raises
+    ------
+    StorageError
+        Where the store does not answer.
+    ContractError
+        Where it cannot be understood.
+    """
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         answer = client.get_object(Bucket=storage.bucket, Key=_key(storage))
-        body = json.loads(answer["Body"].read())
+        text = answer["Body"].read()
     except ClientError as error:
         if error.response["Error"]["Code"] == "NoSuchKey":
             return None
@@ -195,8 +203,15 @@ def read(client: "S3Client", storage: Storage) -> Held | None:
     date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
     now = parsedate_to_datetime(date) if date else datetime.now(UTC)
     written = answer["LastModified"]
-    until = written + timedelta(seconds=body["seconds"])
-    holder = body["holder"] and Holder(**body["holder"])
+    try:
+        body = json.loads(text)
+        until = written + timedelta(seconds=body["seconds"])
+        holder = body["holder"] and Holder(**body["holder"])
+    except (ValueError, KeyError, TypeError):
+        raise ContractError(
+            f"{storage.uri('state/lease.json')} is damaged, or of another version of Fruits! than this. See that no "
+            "stream runs on this store, then delete it."
+        ) from None
     return Held(answer["ETag"], holder, written, until, now > until)
 
 

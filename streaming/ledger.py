@@ -19,7 +19,7 @@ from obstore.exceptions import NotFoundError
 from obstore.store import ObjectStore
 
 from conf.errors import REBUILD, StateError
-from conf.s3 import store_answers
+from conf.s3 import read_object, store_answers
 from conf.settings import Storage
 from streaming.manifests import Landed, Manifests
 from streaming.seen import Seen
@@ -106,8 +106,11 @@ class Ledger:
     def _newest_saved(self) -> Saved:
         for number in sorted(saved_numbers(self._store, self._prefix), reverse=True):
             path = _path(self._prefix, number)
-            with store_answers(path):
-                header, _, seen = bytes(obstore.get(self._store, path).bytes()).partition(b"\n")
+            body = read_object(self._store, path)
+            if body is None:
+                # A newer one has taken its place since the listing.
+                return self._newest_saved()
+            header, _, seen = body.partition(b"\n")
             try:
                 found = json.loads(header)
                 if found["contract"] == CONTRACT and found["manifest"] == number:

@@ -49,7 +49,7 @@ def rejected(reasons: Sequence[Reason] = ()) -> Chooser:
         numbers = {row["manifest"] for row in wanted if (row["key"], row["etag"]) in chosen}
         kept = numbers.intersection(manifests.numbers(after=min(numbers, default=1) - 1))
         if kept == numbers:
-            return [v for number in sorted(numbers) for v in manifests.read(number) if (v.key, v.etag) in chosen]
+            return _once(v for number in sorted(numbers) for v in manifests.read(number) if (v.key, v.etag) in chosen)
         # Manifests were lost, and the state rebuilt without them.
         with closing(control_client(storage)) as client:
             return [v for v in list_landing(client, storage) if (v.key, v.etag) in chosen]
@@ -113,18 +113,20 @@ def listed_by(first: int, last: int) -> Chooser:
 
     def choose(storage: Storage, store: ObjectStore) -> list[Landed]:
         manifests = Manifests(store, storage.state_key("manifests"))
-        newest = max(manifests.numbers(after=first - 1), default=0)
-        if not 1 <= first <= last <= newest:
-            known = f"the newest is {newest}" if newest else "there are none so far"
-            raise DataError(f"There are no manifests {first}..{last}: {known}. Give numbers from 1 on, as N or N..M.")
-        return [version for number in range(first, last + 1) for version in manifests.read(number)]
+        numbers = sorted(manifests.numbers())
+        # There are gaps where a state was lost and rebuilt.
+        chosen = [number for number in numbers if first <= number <= last]
+        if not chosen or not 1 <= first <= last <= numbers[-1]:
+            known = f"they are {numbers[0]} to {numbers[-1]}" if numbers else "there are none so far"
+            raise DataError(f"There are no manifests {first}..{last}: {known}. Give their numbers, as N or N..M.")
+        return _once(version for number in chosen for version in manifests.read(number))
 
     return choose
 
 
 def relist(storage: Storage, store: ObjectStore, versions: Iterable[Landed]) -> list[int]:
-    """List versions again, each once; tells the numbers of the new manifests."""
-    chosen = list({(version.key, version.etag): version for version in versions}.values())
+    """List versions again; tells the numbers of the new manifests."""
+    chosen = list(versions)
     manifests = Manifests(store, storage.state_key("manifests"))
     numbers = []
     number = last_number(store, storage)
@@ -136,3 +138,8 @@ def relist(storage: Storage, store: ObjectStore, versions: Iterable[Landed]) -> 
             number += 1
         numbers.append(number)
     return numbers
+
+
+def _once(versions: Iterable[Landed]) -> list[Landed]:
+    """Each version once, as it was listed last."""
+    return list({(version.key, version.etag): version for version in versions}.values())

@@ -21,7 +21,7 @@ import pyspark.sql.functions as F  # noqa: N812 (the name everybody knows it by)
 from pyspark import StorageLevel
 
 from conf.delta import open_table, read_columns, read_state
-from conf.errors import SetupError
+from conf.errors import REBUILD, SetupError, StateError
 from conf.settings import Storage
 from conf.spark_errors import worker_died
 from conf.tables import column_names
@@ -105,7 +105,13 @@ class Sink:
     @cached_property
     def _query_id(self) -> str:
         """Read at the first batch: the checkpoint has it once the query runs."""
-        return query_id(self._store, self._storage.state_key("checkpoint")) or ""
+        found = query_id(self._store, self._storage.state_key("checkpoint"))
+        if found is None:
+            raise StateError(
+                f"{self._storage.uri('state/checkpoint/metadata')} is gone while the stream runs. Nothing is committed "
+                f"without it. Restore it from a copy, or {REBUILD}."
+            )
+        return found
 
     def __call__(self, keys: "DataFrame", batch_id: int) -> None:
         # Only a batch planned before this run can have committed anything.

@@ -13,9 +13,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import obstore
-from obstore.exceptions import NotFoundError
 from obstore.store import ObjectStore
 
+from conf.s3 import read_object
 from conf.settings import Settings, Tables
 from streaming.state import TABLES
 
@@ -81,12 +81,12 @@ class Upkeep:
 
     def _seconds_until_due(self) -> float:
         """From the marker that the last VACUUM left; a new store gets its first one a whole interval from now."""
-        try:
-            found = json.loads(bytes(obstore.get(self._store, self._marker).bytes()))
-            return float(found["at"] + self._every.total_seconds() - time.time())
-        except (NotFoundError, FileNotFoundError):
+        body = read_object(self._store, self._marker)
+        if body is None:
             self._mark()
             return self._every.total_seconds()
+        try:
+            return float(json.loads(body)["at"] + self._every.total_seconds() - time.time())
         except (ValueError, KeyError, TypeError):
             return 0.0
 

@@ -153,7 +153,7 @@ class Ground:
             assert np.isfinite(row["features"]).all()
             assert len(row["features"]) == 1280
         counted = account(self.settings.storage)
-        assert (counted.waiting, counted.under_way) == (0, 0), counted
+        assert (counted.waiting, counted.under_way, counted.unlisted) == (0, 0, 0), counted
         assert counted.features == len(found["features"])
 
     def check_no_duplicates(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.chaos.driver import Answer
 from tests.chaos.ground import Ground
 from tests.chaos.points import POINTS, Trap
+from tests.waiting import wait_until
 
 
 @pytest.mark.usefixtures("long_form")
@@ -57,8 +58,7 @@ def _paused(
         ground.faults.hook = Trap(POINTS[point], stop, lost=False)
         assert stopped.wait(ground.patience)
         ground.faults.hook = None
-        while (held := ground.lease()) is None or not held.expired:
-            time.sleep(0.2)
+        wait_until(lambda: (held := ground.lease()) is not None and held.expired, ground.patience)
         meanwhile()
         ground.finish()
         ground.check()

@@ -1,4 +1,4 @@
-"""Killed at every point at which something lasts, one after the other: nothing is lost, nothing is doubled."""
+"""Killed at points at which something lasts, one after the other: nothing is lost, nothing is doubled."""
 
 import pytest
 
@@ -35,7 +35,7 @@ def test_a_stream_killed_at_some_points_loses_and_doubles_nothing(ground: Ground
 
 
 @pytest.mark.usefixtures("long_form")
-def test_a_stream_killed_at_every_point_loses_and_doubles_nothing(ground: Ground) -> None:
+def test_a_stream_killed_at_one_point_after_another_loses_and_doubles_nothing(ground: Ground) -> None:
     _kill_at(ground, _MORE_DEATHS)
 
 

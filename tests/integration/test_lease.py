@@ -8,10 +8,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 
+import obstore
 import pytest
 
-from conf.errors import LeaseError, StorageError
-from conf.s3 import control_client
+from conf.errors import ContractError, LeaseError, StorageError
+from conf.s3 import control_client, object_store
 from conf.settings import Settings
 from streaming import lease as module
 from streaming.lease import Holder, Lease, read
@@ -134,3 +135,10 @@ def test_the_lease_holds_no_secret(settings: Settings) -> None:
     assert set(asdict(STRANGER)) == {"id", "host", "pid", "process"}
     for secret in (os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]):
         assert secret not in text
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"seconds": 30, "holder": {"id": "1", "name": "of another version"}}'])
+def test_a_lease_that_cannot_be_understood_is_one_message(settings: Settings, body: bytes) -> None:
+    obstore.put(object_store(settings.storage), settings.storage.state_key("lease.json"), body)
+    with pytest.raises(ContractError, match=r"lease\.json is damaged, or of another version.*then delete it"):
+        Lease(settings.storage, SECONDS).__enter__()

@@ -69,6 +69,10 @@ def test_chosen_by_path_or_by_manifest_and_current_once(
     assert chosen(settings, matching([name, "nothing/*"])) == [name]
     assert sorted(chosen(settings, listed_by(1, 1))) == sorted(GOOD)
     assert again(settings, matching([name])) == [2]
+    # Listed twice by now, it is chosen once; and a manifest that there is not is told with those that there are.
+    assert sorted(chosen(settings, listed_by(1, 2))) == sorted(GOOD)
+    with pytest.raises(DataError, match=r"no manifests 3\.\.4: they are 1 to 2"):
+        chosen(settings, listed_by(3, 4))
     summary = run(spark, settings, once=True)
     assert (summary.features, summary.rejects.total()) == (1, 1)
     with sql.tables(settings.storage) as asked:

@@ -233,3 +233,18 @@ def test_what_is_listed_again_is_backlog_and_no_file_can_stop_the_stream(
     last = account(storage).last_batch
     assert last is not None
     assert (last["batch_id"], last["objects"], last["backlog"]) == (batches[-1].batch_id, 4, 0)
+
+
+def test_what_the_state_knows_nothing_of_is_told(told: Told) -> None:
+    store = object_store(told.settings.storage)
+    of_a_queue = told.settings.storage.state_key("set-aside/1.json")
+    for name in ("manifests/", "seen/"):
+        found = obstore.list(store, told.settings.storage.state_key(name)).collect()
+        obstore.delete(store, [meta["path"] for meta in found])
+    obstore.put(store, of_a_queue, b"{}")
+    lost = account(told.settings.storage)
+    assert (lost.discovered, lost.under_way, lost.backlog) == (0, 0, len(GOOD | BAD))
+    assert (lost.unlisted, lost.set_aside) == (lost.features + sum(lost.rejects.values()), 1)
+    shown = " ".join("\n".join(status(told)).split())
+    assert f"unlisted {lost.unlisted} rows of which the state knows nothing" in shown
+    assert "set aside 1 messages of the queue" in shown

@@ -47,6 +47,7 @@ def test_k_and_variance_together_are_misuse() -> None:
     [
         (["config", "--profile", "nowhere"], "no profile 'nowhere'"),
         (["config", "--set", "stream.max_files=many"], "stream.max_files"),
+        (["config", "--set", "storage.bucket=x", "--set", "storage.bucket.name=y"], "goes below bucket"),
         (["refresh", "--variance", "1.5"], "variance"),
         (["refresh", "-k", "0"], "k"),
     ],

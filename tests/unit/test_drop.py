@@ -43,3 +43,12 @@ def test_a_folder_is_dropped_whole_or_not_at_all(tmp_path: Path) -> None:
     said = CliRunner().invoke(fruits, ["drop", str(tmp_path)])
     assert (said.exit_code, said.output.count("\n")) == (1, 1)
     assert "nothing was dropped" in said.output
+
+
+def test_two_files_of_one_name_are_not_dropped_on_each_other(tmp_path: Path) -> None:
+    for day in ("day1", "day2"):
+        (tmp_path / day / "apple").mkdir(parents=True)
+        (tmp_path / day / "apple" / "1.jpg").write_bytes(day.encode())
+    said = CliRunner().invoke(fruits, ["drop", *(str(tmp_path / day / "apple") for day in ("day1", "day2"))])
+    assert (said.exit_code, said.output.count("\n")) == (1, 1)
+    assert "would both be dropped as 'apple/1.jpg'" in said.output

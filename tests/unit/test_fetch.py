@@ -1,13 +1,18 @@
 """Fetching: in order, each version with its own bytes or the reason why not."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import obstore
 import pytest
-from obstore.store import HTTPStore, MemoryStore
+from obstore.store import HTTPStore, MemoryStore, ObjectStore
 
 from conf.errors import StorageError
+from conf.s3 import object_store
+from conf.settings import Storage
 from conf.tables import Reason
 from streaming.decode import Refusal
 from streaming.fetch import Fetcher
@@ -52,6 +57,45 @@ def test_a_dead_store_is_no_bad_object() -> None:
     version = Landed("landing/a", "e", 5, datetime.now(UTC))
     with pytest.raises(StorageError, match="The store failed at landing/a"):
         list(Fetcher(dead, in_flight=2, max_bytes=1000).fetch([version]))
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """A store that answers each GET with the status and the code that its path names."""
+
+    def do_GET(self) -> None:
+        status, code = self.path.rpartition("/")[2].split("-")
+        body = f"<Error><Code>{code}</Code><Message>No.</Message></Error>".encode()
+        self.send_response(int(status))
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def refusing(monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "any")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield object_store(Storage(bucket="photos", endpoint=f"http://127.0.0.1:{server.server_port}"))
+        server.shutdown()
+
+
+@pytest.mark.parametrize("key", ["403-InvalidObjectState", "400-InvalidRequest"])
+def test_an_object_that_s3_keeps_from_everybody_costs_itself_alone(refusing: ObjectStore, key: str) -> None:
+    version = Landed(key, "e", 5, datetime.now(UTC))
+    ((_, refusal),) = Fetcher(refusing, in_flight=2, max_bytes=1000).fetch([version])
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason is Reason.UNSUPPORTED
+    assert "archive storage class" in refusal.detail or "SSE-C" in refusal.detail
+
+
+def test_a_role_that_may_not_read_is_no_bad_object(refusing: ObjectStore) -> None:
+    version = Landed("403-AccessDenied", "e", 5, datetime.now(UTC))
+    with pytest.raises(StorageError, match="may this role use it"):
+        list(Fetcher(refusing, in_flight=2, max_bytes=1000).fetch([version]))
 
 
 @pytest.mark.parametrize("key", ["landing/a//b.jpg", "landing/./b.jpg", "landing/a\nb.jpg"])
