@@ -12,7 +12,7 @@ from batch.snapshot import Snapshot
 from conf.delta import dataset, open_table, reading
 from conf.errors import DataError
 from conf.settings import Storage
-from conf.tables import VERSION_RANK
+from conf.tables import MODEL, VERSION_RANK
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -47,7 +47,7 @@ def pin(storage: Storage, parallelism: int) -> Snapshot:
             f"{storage.table_uri('features')} has no rows to fit a PCA on. "
             "Drop photographs and run `fruits stream --once` first."
         )
-    model_id = features.metadata().configuration["fruits.model_id"]
+    model_id = features.metadata().configuration[MODEL]
     superseded, mixed = _left_out(features, storage, model_id)
     return Snapshot(storage, features.version(), model_id, cut(files, parallelism), superseded, mixed)
 

@@ -101,27 +101,21 @@ def ensure_table(
     Parameters
     ----------
     properties
-        What the table is: another value of one of these is another table.
+        What it is made with.
     upkeep
         How it is kept: these may change, and are set where they have.
 
     Raises
     ------
     ContractError
-        Where it is there with another contract, or with another value of one of `properties`.
+        Where it is there with another contract.
     """
-    wanted = {"fruits.contract": CONTRACT, **(properties or {})}
     opened = open_table(storage, table)
     if opened is None:
-        _create(spark, storage.table_uri(table), table, wanted | (upkeep or {}))
+        made_with = {"fruits.contract": CONTRACT} | (properties or {}) | (upkeep or {})
+        _create(spark, storage.table_uri(table), table, made_with)
         return
     found = opened.metadata().configuration
-    for name, value in wanted.items():
-        if found.get(name) != value:
-            raise ContractError(
-                f"Table {storage.table_uri(table)} holds {name} = {found.get(name)}, but this run has {value}. "
-                "Go back to the setting that made it, or set storage.prefix to a fresh one."
-            )
     changed = {name: value for name, value in (upkeep or {}).items() if found.get(name) != value}
     if changed:
         set_properties(spark, storage, table, changed)

@@ -7,6 +7,8 @@ statistics cover the short ones. Every table stays at reader version 1, which ev
 from enum import StrEnum
 
 CONTRACT = "1"
+# The property of features that names the model whose rows count.
+MODEL = "fruits.model_id"
 NAMES = ("features", "rejects", "reduced", "pca_models")
 
 COLUMNS = {

@@ -12,6 +12,7 @@ from obstore.store import ObjectStore
 from conf.delta import open_table, read_columns
 from conf.s3 import control_client, object_store, store_answers
 from conf.settings import Storage
+from conf.tables import MODEL
 from scripts.liveness import Liveness, liveness
 from scripts.table_log import TableLog
 from streaming import lease
@@ -108,7 +109,7 @@ def _features(storage: Storage, log: TableLog) -> dict[str, Any]:
     countable = log.files <= _FILES_READ and log.rows <= _ROWS_READ
     return {
         "features": log.rows,
-        "model_id": log.properties.get("fruits.model_id"),
+        "model_id": log.properties.get(MODEL),
         "last_ingested": log.largest("ingested_at"),
         "features_files": log.files,
         "features_bytes": log.bytes,

@@ -17,7 +17,7 @@ from conf.delta import open_table, read_columns, set_properties
 from conf.errors import ContractError, DataError
 from conf.s3 import control_client, read_object, store_answers
 from conf.settings import Storage
-from conf.tables import VIEWS
+from conf.tables import MODEL, VIEWS
 from streaming.discovery import list_landing
 from streaming.ledger import Ledger
 from streaming.manifests import Landed
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from streaming.lease import Lease
 
 CONTRACT = 1
-_PROPERTY = "fruits.model_id"
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def plan_change(storage: Storage, store: ObjectStore, model_id: str) -> Change:
             f"There is no {storage.table_uri('features')} yet, so no photograph to featurize anew. Start "
             "`fruits stream`: its settings name the model."
         )
-    before = features.metadata().configuration[_PROPERTY]
+    before = features.metadata().configuration[MODEL]
     rows = read_columns(features, storage, ["key", "etag", "manifest", "last_modified", "model_id"])
     with duckdb.connect() as connection:
         connection.register("features", rows)
@@ -152,7 +151,7 @@ def settle_model(spark: "SparkSession", storage: Storage, store: ObjectStore, le
     """
     features = open_table(storage, "features")
     asked = requested(storage, store)
-    before = features.metadata().configuration.get(_PROPERTY) if features else None
+    before = features.metadata().configuration.get(MODEL) if features else None
     if features and before != model_id and asked != model_id:
         raise ContractError(
             f"Table {storage.table_uri('features')} holds features of model {before}, the settings name {model_id}. Go "
@@ -166,5 +165,5 @@ def settle_model(spark: "SparkSession", storage: Storage, store: ObjectStore, le
         )
     if features and before != model_id:
         lease.check()
-        set_properties(spark, storage, "features", {_PROPERTY: model_id})
+        set_properties(spark, storage, "features", {MODEL: model_id})
     withdraw(storage, store)

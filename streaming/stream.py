@@ -14,6 +14,7 @@ from conf.delta import ensure_table
 from conf.s3 import check_bucket, object_store
 from conf.settings import Settings
 from conf.spark_errors import explained
+from conf.tables import MODEL
 from streaming.changeover import settle_model
 from streaming.featurize import Featurizer
 from streaming.janitor import Janitor
@@ -112,7 +113,7 @@ def run(
         plan = sound_state(storage, store, lease) if rebuild_state else check_state(storage, store)
         settle_model(spark, storage, store, lease, model.recipe.model_id)
         upkeep = upkeep_properties(settings.tables)
-        ensure_table(spark, storage, "features", {"fruits.model_id": model.recipe.model_id}, upkeep)
+        ensure_table(spark, storage, "features", {MODEL: model.recipe.model_id}, upkeep)
         ensure_table(spark, storage, "rejects", upkeep=upkeep)
 
         summary = Summary(model.recipe.model_id)
