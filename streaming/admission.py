@@ -12,6 +12,9 @@ from typing import NamedTuple
 from conf.settings import Stream
 
 _FIRST_SECONDS = 4.0
+# Nothing that was found waits longer for the rest of a look, unless the batch will last so long that it hardly matters.
+_LOOK_SECONDS = 1.0
+_LOOKING = 0.05
 # Photographs of the first batch, by task: nothing is known yet, and a young worker is slow.
 _FIRST_FILES = 64
 # As long again, so many times, is each batch of a backlog as the one before.
@@ -24,6 +27,8 @@ class Limits(NamedTuple):
     files: int
     size: int
     """Bytes."""
+    seconds: float = 1.0
+    """How long a look for them may last, once it has found something."""
 
 
 class Admission:
@@ -56,7 +61,7 @@ class Admission:
             self._per_second = self._taken / max(self._clock() - self._began, 0.001)
             self._seconds = min(self._seconds * _GROWTH, self._stream.backlog_seconds)
         self._taken = 0
-        return Limits(self._files, self._stream.max_bytes)
+        return Limits(self._files, self._stream.max_bytes, max(_LOOK_SECONDS, self._seconds * _LOOKING))
 
     def admitted(self, files: int) -> None:
         """A batch of so many photographs begins now."""

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectTypeDef
 
 
-_LONGEST_LOOK_SECONDS = 1.0
 # Of a listing beside a queue, as much at a time as delays what the queue tells by a second at most: five pages.
 _RELISTED = 5000
 
@@ -94,7 +93,7 @@ class Discovery:
                 break
             piece[version.key, version.etag] = version
             size += version.size
-            if len(piece) == limits.files or self._clock() - begun > _LONGEST_LOOK_SECONDS:
+            if len(piece) == limits.files or self._clock() - begun > limits.seconds:
                 break
         return tuple(piece.values())
 
