@@ -110,6 +110,7 @@ def measure(images: int, batch: int, get_delay: float, megapixels: float | None)
         "worker_pss_mb_max": memory.largest,
         "decodes": summary.decodes,
         "batches": summary.batches,
+        "batch_sizes": clock.sizes,
         "seconds": {
             "session": total - wall,
             "start": seconds["start"],

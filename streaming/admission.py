@@ -50,22 +50,23 @@ class Admission:
         self._seconds = min(_FIRST_SECONDS, stream.backlog_seconds)
         self._per_second = _FIRST_FILES * tasks / self._seconds
         self._taken = 0
+        self._more = False
         self._began = 0.0
 
     def limits(self) -> Limits:
         """For the next batch, which is asked for when the one before has ended."""
-        if self._taken < self._files:
-            # Nothing more waited; Spark slept until its trigger, and how long that batch took is not known.
+        if not self._more:
+            # Nothing waited; the source rested until its next look, and how long that batch took is not known.
             self._seconds = min(_FIRST_SECONDS, self._stream.backlog_seconds)
         else:
             self._per_second = self._taken / max(self._clock() - self._began, 0.001)
             self._seconds = min(self._seconds * _GROWTH, self._stream.backlog_seconds)
-        self._taken = 0
+        self._more = False
         return Limits(self._files, self._stream.max_bytes, max(_LOOK_SECONDS, self._seconds * _LOOKING))
 
-    def admitted(self, files: int) -> None:
-        """A batch of so many photographs begins now."""
-        self._taken = files
+    def admitted(self, files: int, more: bool) -> None:
+        """A batch of so many photographs begins now, and more wait or none."""
+        self._taken, self._more = files, more
         self._began = self._clock()
 
     @property

@@ -60,6 +60,8 @@ class Discovery:
         self._clock = clock
         self._rest: Iterator[Landed] = iter(())
         self._held_back: Landed | None = None
+        self.more = False
+        """Whether the last piece left anything of its look."""
 
     def next_piece(self, limits: Limits) -> tuple[Landed, ...]:
         """Versions that wait, within the limits or one larger one; empty where nothing waits."""
@@ -82,6 +84,7 @@ class Discovery:
         piece: dict[tuple[str, str], Landed] = {}
         size = 0
         begun = self._clock()
+        self.more = True
         for version in self._next_versions():
             if version in self._known:
                 self._arrivals.taken((version,), self._known.last)
@@ -95,6 +98,8 @@ class Discovery:
             size += version.size
             if len(piece) == limits.files or self._clock() - begun > limits.seconds:
                 break
+        else:
+            self.more = False
         return tuple(piece.values())
 
 

@@ -101,7 +101,7 @@ class KeyReader(DataSourceStreamReader):
             admitted = ()
         if admitted:
             self._next_look = 0.0
-            self._admission.admitted(len(admitted))
+            self._admission.admitted(len(admitted), self._discovery.more)
             self._planned = following
         return {"manifest": self._planned}
 

@@ -17,7 +17,7 @@ class Machine:
     def batch(self, waiting: int) -> tuple[int, float]:
         """Photographs and seconds of the next batch, where so many wait."""
         files = min(waiting, self.admission.limits().files)
-        self.admission.admitted(files)
+        self.admission.admitted(files, more=files < waiting)
         seconds = 1 + files / self.per_second
         self.now += seconds
         return files, seconds
@@ -64,6 +64,17 @@ def test_a_machine_that_slows_down_gets_less() -> None:
     after, seconds = machine.batch(10**9)
     assert after < before / 10
     assert seconds < 70
+
+
+def test_a_look_that_takes_long_makes_no_end_of_a_backlog() -> None:
+    machine = Machine(120, Stream())
+    for _ in range(8):
+        full, _ = machine.batch(10**9)
+    # The look was cut short: less was found than a batch may hold, and more waits.
+    machine.admission.limits()
+    machine.admission.admitted(100, more=True)
+    machine.now += 1 + 100 / 120
+    assert machine.admission.limits().files > full / 3
 
 
 def test_nothing_waiting_changes_nothing() -> None:
