@@ -14,7 +14,7 @@ from conf.settings import Stream
 _FIRST_SECONDS = 4.0
 # Nothing that was found waits longer for the rest of a look, unless the batch will last so long that it hardly matters.
 _LOOK_SECONDS = 1.0
-_LOOKING = 0.05
+_LOOKING = 0.1
 # Photographs of the first batch, by task: nothing is known yet, and a young worker is slow.
 _FIRST_FILES = 64
 # As long again, so many times, is each batch of a backlog as the one before.

@@ -31,9 +31,6 @@ KEYS_ARROW = pa.schema(
         ("manifest", pa.int64()),
     ]
 )
-# Photographs that are worth a task of their own, and how many tasks a core gets of a micro-batch at most.
-_A_SHARE = 250
-_ROUNDS = 4
 
 
 @dataclass
@@ -53,7 +50,7 @@ class KeySource(DataSource):
     planned
         Number of the last manifest that the checkpoint has planned a batch for; 0 on a new one.
     partitions
-        How many tasks are done at a time.
+        How many tasks share a micro-batch.
     """
 
     @classmethod
@@ -109,9 +106,8 @@ class KeyReader(DataSourceStreamReader):
         manifests = Manifests(object_store(self._settings.storage), self._settings.storage.state_key("manifests"))
         numbers = range(start["manifest"] + 1, end["manifest"] + 1)
         versions = tuple(version for number in numbers for version in manifests.read(number))
-        # Where there are many, whoever is done first takes another share, and no core waits long for the last.
-        rounds = min(max(1, len(versions) // (self._partitions * _A_SHARE)), _ROUNDS)
-        shares = min(self._partitions * rounds, len(versions))
+        # One a core: the start of another task costs more than it would even out.
+        shares = min(self._partitions, len(versions))
         return [Keys(versions[share::shares]) for share in range(shares)]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
