@@ -1,9 +1,11 @@
 """Discovery: which object versions in the landing zone no manifest lists yet."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from conf.s3 import explain
 from conf.settings import Storage
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 
 # Of a listing beside a queue, as much at a time as delays what the queue tells by a second at most: five pages.
 _RELISTED = 5000
+# A batch of a minute on a laptop is ten pages. Each waits in a few hundred kilobytes.
+_PAGES_AHEAD = 16
+
+T = TypeVar("T")
 
 
 class Arrivals(Protocol):
@@ -111,8 +117,9 @@ class Listing:
         self._storage = storage
 
     def look(self) -> Iterator[Landed]:
-        """List, a page at a time."""
-        return list_landing(self._client, self._storage)
+        """List, some pages ahead of what is asked for: while a batch is at work, the next one's are listed."""
+        pages = _ahead(_pages(self._client, self._storage, self._storage.landing), _PAGES_AHEAD)
+        return (version for page in pages for version in _photographs(page, self._storage))
 
     def taken(self, versions: Iterable[Landed], manifest: int) -> None:
         """Nothing to do: the next listing shows them again."""
@@ -175,9 +182,7 @@ def list_landing(client: "S3Client", storage: Storage) -> Iterator[Landed]:
     StorageError
         Where the bucket is gone, refuses or does not answer.
     """
-    for entry in list_below(client, storage, storage.landing):
-        if is_photograph(entry["Key"].removeprefix(storage.landing)):
-            yield Landed(entry["Key"], entry["ETag"].strip('"'), entry["Size"], entry["LastModified"])
+    return _photographs(list_below(client, storage, storage.landing), storage)
 
 
 def list_below(client: "S3Client", storage: Storage, prefix: str) -> "Iterator[ObjectTypeDef]":
@@ -188,14 +193,36 @@ def list_below(client: "S3Client", storage: Storage, prefix: str) -> "Iterator[O
     StorageError
         As for `list_landing`.
     """
+    return (entry for page in _pages(client, storage, prefix) for entry in page)
+
+
+def _pages(client: "S3Client", storage: Storage, prefix: str) -> "Iterator[list[ObjectTypeDef]]":
     from botocore.exceptions import BotoCoreError, ClientError
 
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=storage.bucket, Prefix=prefix)
     try:
         for page in pages:
-            yield from page.get("Contents", ())
+            yield page.get("Contents", [])
     except (ClientError, BotoCoreError) as error:
         raise explain(error, storage) from None
+
+
+def _ahead(items: Iterator[T], count: int) -> Iterator[T]:
+    """The same (None is none), with so many of them read in a thread while those before are in use."""
+    with ThreadPoolExecutor(1, "ahead") as reader:
+        try:
+            coming = deque(reader.submit(next, items, None) for _ in range(count))
+            while (item := coming.popleft().result()) is not None:
+                coming.append(reader.submit(next, items, None))
+                yield item
+        finally:
+            reader.shutdown(cancel_futures=True)
+
+
+def _photographs(entries: "Iterable[ObjectTypeDef]", storage: Storage) -> Iterator[Landed]:
+    for entry in entries:
+        if is_photograph(entry["Key"].removeprefix(storage.landing)):
+            yield Landed(entry["Key"], entry["ETag"].strip('"'), entry["Size"], entry["LastModified"])
 
 
 def is_photograph(path: str) -> bool:

@@ -1,17 +1,27 @@
 """Discovery: everything once, in bounded pieces, whatever the order it lands in."""
 
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conf.errors import StorageError
+from conf.settings import Storage
 from streaming import discovery as module
 from streaming.admission import Limits
 from streaming.discovery import Discovery, Listing, Relisting, is_photograph
 from streaming.manifests import Landed
 from streaming.seen import Seen
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 MOMENT = datetime(2026, 5, 4, tzinfo=UTC)
 
@@ -151,6 +161,56 @@ def test_what_is_known_already_is_told_to_be_taken() -> None:
     drained.seen.add([landed("a")])
     next(drained.pieces())
     assert drained.zone.told == [(landed("a"), 7)]
+
+
+class Pages:
+    """As much of an S3 client as lists: so many pages of one key, then, maybe, S3 fails."""
+
+    def __init__(self, count: int, error: Exception | None = None) -> None:
+        self.count, self.error = count, error
+        self.read = 0
+
+    def get_paginator(self, _: str) -> "Pages":
+        return self
+
+    def paginate(self, **_: str) -> Iterator[dict[str, Any]]:
+        for number in range(self.count):
+            self.read += 1
+            yield {"Contents": [{"Key": f"landing/{number:04}", "ETag": '"e"', "Size": 1, "LastModified": MOMENT}]}
+        if self.error:
+            raise self.error
+        yield {}
+
+
+def look(pages: Pages) -> Iterator[Landed]:
+    return Listing(cast("S3Client", pages), Storage(bucket="some-bucket")).look()
+
+
+def test_pages_are_listed_ahead_of_what_is_asked_for_but_not_all() -> None:
+    pages = Pages(1000)
+    looking = look(pages)
+    assert pages.read == 0
+    assert next(looking).key == "landing/0000"
+    ahead = 1 + 16
+    wait_until(lambda: pages.read >= ahead)
+    time.sleep(0.1)
+    assert pages.read == ahead
+    assert [version.key for version in looking] == [f"landing/{number:04}" for number in range(1, 1000)]
+
+
+def test_a_listing_that_fails_shows_what_came_before() -> None:
+    looking = look(Pages(3, EndpointConnectionError(endpoint_url="http://localhost:1")))
+    assert [next(looking).key for _ in range(3)] == ["landing/0000", "landing/0001", "landing/0002"]
+    with pytest.raises(StorageError, match="localhost:1"):
+        next(looking)
+
+
+def test_a_look_that_nobody_goes_on_with_leaves_no_thread() -> None:
+    looking = look(Pages(1000))
+    next(looking)
+    assert any(thread.name.startswith("ahead") for thread in threading.enumerate())
+    del looking
+    assert not any(thread.name.startswith("ahead") for thread in threading.enumerate())
 
 
 class Shown(Listing):
