@@ -201,7 +201,7 @@ def test_pages_are_listed_ahead_of_what_is_asked_for_but_not_all() -> None:
 def test_a_listing_that_fails_shows_what_came_before() -> None:
     looking = look(Pages(3, EndpointConnectionError(endpoint_url="http://localhost:1")))
     assert [next(looking).key for _ in range(3)] == ["landing/0000", "landing/0001", "landing/0002"]
-    with pytest.raises(StorageError, match="localhost:1"):
+    with pytest.raises(StorageError, match="No answer from bucket"):
         next(looking)
 
 
