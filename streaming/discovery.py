@@ -89,7 +89,6 @@ class Discovery:
     def _cut(self, limits: Limits) -> tuple[Landed, ...]:
         piece: dict[tuple[str, str], Landed] = {}
         size = 0
-        begun = self._clock()
         self.more = True
         for version in self._next_versions():
             if version in self._known:
@@ -100,9 +99,11 @@ class Discovery:
             if piece and size + version.size > limits.size:
                 self._held_back = version
                 break
+            if not piece:
+                found = self._clock()
             piece[version.key, version.etag] = version
             size += version.size
-            if len(piece) == limits.files or self._clock() - begun > limits.seconds:
+            if len(piece) == limits.files or self._clock() - found > limits.seconds:
                 break
         else:
             self.more = False

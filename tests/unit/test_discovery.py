@@ -148,12 +148,22 @@ def test_what_is_found_does_not_wait_for_the_end_of_a_long_look() -> None:
     drained = Drained(lambda: slowly())
 
     def slowly() -> Iterator[Landed]:
-        for number in range(6):
+        for number in range(8):
             drained.now += 0.4
             yield landed(str(number))
 
     pieces = drained.pieces()
-    assert [len(next(pieces)) for _ in range(2)] == [3, 3]
+    assert [len(next(pieces)) for _ in range(2)] == [4, 4]
+
+
+def test_a_page_that_is_slow_to_come_is_taken_whole() -> None:
+    drained = Drained(lambda: slowly())
+
+    def slowly() -> Iterator[Landed]:
+        drained.now += 5
+        yield from (landed(str(number)) for number in range(8))
+
+    assert [len(piece) for piece in drained.pieces()] == [8]
 
 
 def test_what_is_known_already_is_told_to_be_taken() -> None:
