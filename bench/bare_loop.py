@@ -46,7 +46,7 @@ def bare_loop(model: Model, files: list[tuple[str, bytes]], cores: int, *, decod
 
 def _predict(model: Model, sample: list[bytes], ready: Barrier) -> None:
     pixels = [_pixels(model, data) for data in sample]
-    engine = engine_of(model.recipe, model.payload)
+    engine = engine_of(model.recipe, lambda: model.payload)
     engine.features(pixels[0][np.newaxis])
     ready.wait()
     for picture in pixels:
@@ -54,7 +54,7 @@ def _predict(model: Model, sample: list[bytes], ready: Barrier) -> None:
 
 
 def _decode_and_predict(model: Model, sample: list[bytes], ready: Barrier) -> None:
-    engine = engine_of(model.recipe, model.payload)
+    engine = engine_of(model.recipe, lambda: model.payload)
     engine.features(_pixels(model, sample[0])[np.newaxis])
     ready.wait()
     for first in range(0, len(sample), _BATCH):

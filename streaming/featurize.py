@@ -48,8 +48,8 @@ _META = pa.schema(
     ]
 )
 _VERSION = [field.name for field in fields(Listed)]
-# Rows handed to the JVM at a time.
-_ROWS = 256
+# Rows taken from the JVM and handed back at a time.
+_ROWS = 64
 
 T = TypeVar("T")
 Decoded = tuple[dict[str, Any], NDArray[np.uint8]]
@@ -98,12 +98,11 @@ class Featurizer:
         return Isolated(self.decoder) if self.isolated else nullcontext(self.decoder)
 
     def _rows(self, batches: Iterable[pa.RecordBatch], decoding: Decode, did: Tally) -> Iterator[Row]:
-        engine = engine_of(self.recipe, self.weights.value)
+        engine = engine_of(self.recipe, lambda: self.weights.value)
         archive = partial(archive_key, self.storage) if self.archived else None
         fetcher = Fetcher(_store(self.storage), self.gets_in_flight, self.images.max_bytes, archive)
-        versions = (Listed(**row) for batch in batches for row in batch.to_pylist())
         decoded: list[Decoded] = []
-        for version, body in _timed_iterator(fetcher.fetch(versions), did, "fetch_s"):
+        for version, body in _timed_iterator(fetcher.fetch(_versions(batches)), did, "fetch_s"):
             meta = {name: getattr(version, name) for name in _VERSION} | {"label": self._label(version.key)}
             try:
                 if isinstance(body, Refusal):
@@ -128,6 +127,12 @@ class Featurizer:
 
     def _label(self, key: str) -> str:
         return key.removeprefix(self.storage.landing).rpartition("/")[0].rpartition("/")[2]
+
+
+def _versions(batches: Iterable[pa.RecordBatch]) -> Iterator[Listed]:
+    for batch in batches:
+        for start in range(0, batch.num_rows, _ROWS):
+            yield from (Listed(**row) for row in batch.slice(start, _ROWS).to_pylist())
 
 
 def _predict(engine: Engine, decoded: list[Decoded], did: Tally) -> Iterator[Row]:

