@@ -6,6 +6,7 @@ same holds where a cluster loses a machine in the middle of a batch, and Spark d
 """
 
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from streaming.tally import Tally
 
 
-# Rows of 1,280 numbers that make a file of 16 MB, which nobody needs to compact.
+# Rows of 1,280 numbers that make a file of 16 MB at most: no batch of a minute writes one that is worth compacting.
 _ROWS_A_FILE = 3200
 
 Version = tuple[str, str, int]
@@ -136,7 +137,7 @@ class Sink:
         try:
             outcomes = Counter(rows["reason"].to_pylist())
             features = outcomes.pop(None, 0)
-            written = featurized.coalesce(max(1, len(rows) // _ROWS_A_FILE))
+            written = featurized.coalesce(max(1, math.ceil(len(rows) / _ROWS_A_FILE)))
             # They are few. Held here, they cannot turn into features while these are committed.
             rejected = _rejected(featurized) if outcomes else None
             self._check_done_once(tally)
