@@ -78,7 +78,8 @@ class Fetcher:
                 pool.shutdown(cancel_futures=True)
 
     def _has_room(self, count: int, size: int) -> bool:
-        return count < self._in_flight and size <= _MAX_WAITING_BYTES
+        # The one that is handed out next is here already: as many GETs as there may be go on while it is worked on.
+        return count <= self._in_flight and size <= _MAX_WAITING_BYTES
 
     def _get(self, version: Landed) -> bytes | Refusal:
         if version.size == 0:

@@ -1,5 +1,6 @@
 """Fetching: in order, each version with its own bytes or the reason why not."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from conf.tables import Reason
 from streaming.decode import Refusal
 from streaming.fetch import Fetcher
 from streaming.manifests import Landed
+from tests.waiting import wait_until
 
 
 def put(store: MemoryStore, key: str, data: bytes) -> Landed:
@@ -30,6 +32,23 @@ def test_bytes_come_in_the_order_asked_for() -> None:
     versions = [put(store, f"landing/{i}", bytes([i]) * (i + 1)) for i in range(100)]
     fetched = list(Fetcher(store, in_flight=7, max_bytes=1000).fetch(versions))
     assert fetched == [(version, bytes([i]) * (i + 1)) for i, version in enumerate(versions)]
+
+
+@pytest.mark.parametrize(("megabytes", "asked_for"), [(1, 1 + 16), (30, 2)])
+def test_while_one_is_worked_on_the_next_are_asked_for(megabytes: int, asked_for: int) -> None:
+    asked = []
+
+    def archived(version: Landed) -> str:
+        asked.append(version)
+        return "nowhere"
+
+    versions = [Landed(f"landing/{i}", "e", megabytes * 1_000_000, datetime.now(UTC)) for i in range(100)]
+    fetched = Fetcher(MemoryStore(), in_flight=16, max_bytes=10**9, archive=archived).fetch(versions)
+    next(fetched)
+    wait_until(lambda: len(asked) >= asked_for)
+    time.sleep(0.1)
+    assert len(asked) == asked_for
+    assert len(list(fetched)) == 99
 
 
 @pytest.mark.parametrize(
