@@ -1,7 +1,6 @@
 """What a PCA needs to know of a set of feature vectors: how many, their mean and their scatter. It merges.
 
-Workers gather the statistics of their share of the rows, ship them as bytes, and the driver adds them up. Kept for the
-last version of a table, they let a refit read only the rows that are new.
+Workers gather the statistics of their share of the rows, ship them as bytes, and the driver adds them up.
 """
 
 import math

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from deltalake import DeltaTable
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from conf.errors import ContractError, StorageError
 from conf.s3 import arrow_filesystem, check_bucket, delta_options, explain
@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from pyarrow.dataset import Dataset, Expression
     from pyspark.sql import SparkSession
 
+_NO_BEGINNING = "No table metadata or protocol found"
+
 
 def open_table(storage: Storage, table: str, version: int | None = None) -> DeltaTable | None:
-    """A table for reading without Spark, at a version or as it is now; None where it does not exist yet.
+    """A table for reading without Spark, at a version or as it is now; None where it does not exist yet or any more.
 
     Raises
     ------
@@ -33,6 +35,11 @@ def open_table(storage: Storage, table: str, version: int | None = None) -> Delt
         opened = DeltaTable(uri, version=version, storage_options=delta_options(storage))
     except TableNotFoundError:
         return None
+    except DeltaError as error:
+        # Of an old version, part of the log may be left.
+        if version is not None and _NO_BEGINNING in str(error):
+            return None
+        raise
     except OSError as error:
         # What is wrong with the bucket, if that is it, boto3 says in fewer words.
         check_bucket(storage)

@@ -28,8 +28,8 @@ _RETRY_SECONDS = 120
 _KEY = "AWS_ACCESS_KEY_ID"
 
 
-def control_client(storage: Storage, connections: int = 10) -> "S3Client":
-    """A boto3 client that gives up on a dead endpoint in seconds rather than minutes."""
+def control_client(storage: Storage, connections: int = 10, attempts: int = 3) -> "S3Client":
+    """A boto3 client that gives up on a dead endpoint in seconds, or after so many attempts."""
     import boto3
     from botocore.config import Config
 
@@ -37,7 +37,7 @@ def control_client(storage: Storage, connections: int = 10) -> "S3Client":
         connect_timeout=_CONNECT_SECONDS,
         read_timeout=_ANSWER_SECONDS,
         max_pool_connections=connections,
-        retries={"mode": "standard", "total_max_attempts": 3},
+        retries={"mode": "standard", "total_max_attempts": attempts},
         s3={"addressing_style": "path" if storage.endpoint else "auto"},
         # Checksum trailers, boto3's newer default, are not understood by every S3-compatible store.
         request_checksum_calculation="when_required",

@@ -24,7 +24,9 @@ _ALWAYS = {
     # Numbers of a vector hardly ever repeat: a dictionary of them costs time and saves nothing.
     "spark.hadoop.parquet.enable.dictionary#features.list.element": "false",
     "spark.hadoop.parquet.enable.dictionary#reduced.list.element": "false",
-    # Files below half of this are small, and fifty small ones become larger ones within a commit: in a second or two.
+    # Fifty files smaller than the one become files as large as the other, within a commit: in a second or two. Those of
+    # a backlog (streaming/sink.py) are larger, and never written again.
+    "spark.databricks.delta.autoCompact.minFileSize": str(6 * 2**20),
     "spark.databricks.delta.autoCompact.maxFileSize": str(32 * 2**20),
     "spark.databricks.delta.autoCompact.minNumFiles": "50",
 }

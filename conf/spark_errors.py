@@ -8,7 +8,8 @@ from conf.errors import FruitsError, LeaseError, SetupError, StateError, Storage
 
 _LEAVES: dict[str, type[FruitsError]] = {leaf.__name__: leaf for leaf in (*FruitsError.__subclasses__(), StateError)}
 # A cluster's manager that sees a container take too much memory ends all of it, not the worker alone.
-_WORKER_DIED = re.compile(r"Python worker exited unexpectedly|ExecutorLostFailure")
+# Where a worker's address space is bounded (spark.executor.pyspark.memory), it is told instead.
+_WORKER_DIED = re.compile(r"Python worker exited unexpectedly|ExecutorLostFailure|(?<!OutOf)MemoryError")
 _RAISED_IN_WORKER = re.compile(r"conf\.errors\.(\w+): (.+)")
 _NO_ROOM = re.compile(r"No space left on device|File too large|Disk quota exceeded")
 _OVERTAKEN = "DELTA_CONCURRENT_TRANSACTION"

@@ -16,8 +16,8 @@ from conf.tables import MODEL
 from scripts.liveness import Liveness, liveness
 from scripts.table_log import TableLog
 from streaming import lease
-from streaming.discovery import list_landing
 from streaming.ledger import Ledger
+from streaming.listing import list_landing
 from streaming.reports import last_batch
 
 # Keys are counted by reading them: in up to this much, which takes a second or so.

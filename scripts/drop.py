@@ -68,7 +68,7 @@ def check_name(path: Path, name: str) -> None:
     DataError
         Where it cannot, or will not.
     """
-    from streaming.discovery import is_photograph
+    from streaming.listing import is_photograph
 
     parts = name.split("/")
     if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):

@@ -14,7 +14,7 @@ from conf.settings import Stream
 _FIRST_SECONDS = 4.0
 # Nothing that was found waits longer for the rest of a look, unless the batch will last so long that it hardly matters.
 _LOOK_SECONDS = 1.0
-_LOOKING = 0.1
+_LOOK_SHARE = 0.1
 # Photographs of the first batch, by task: nothing is known yet, and a young worker is slow.
 _FIRST_FILES = 64
 # As long again, so many times, is each batch of a backlog as the one before.
@@ -27,7 +27,7 @@ class Limits(NamedTuple):
     files: int
     size: int
     """Bytes."""
-    seconds: float = 1.0
+    seconds: float
     """How long a look for them may last, once it has found something."""
 
 
@@ -58,16 +58,20 @@ class Admission:
         if not self._more:
             # Nothing waited; the source rested until its next look, and how long that batch took is not known.
             self._seconds = min(_FIRST_SECONDS, self._stream.backlog_seconds)
-        else:
-            self._per_second = self._taken / max(self._clock() - self._began, 0.001)
+        elif self._tells(lasted := self._clock() - self._began):
+            self._per_second = self._taken / max(lasted, 0.001)
             self._seconds = min(self._seconds * _GROWTH, self._stream.backlog_seconds)
         self._more = False
-        return Limits(self._files, self._stream.max_bytes, max(_LOOK_SECONDS, self._seconds * _LOOKING))
+        return Limits(self._files, self._stream.max_bytes, max(_LOOK_SECONDS, self._seconds * _LOOK_SHARE))
 
     def admitted(self, files: int, more: bool) -> None:
         """A batch of so many photographs begins now, and more wait or none."""
         self._taken, self._more = files, more
         self._began = self._clock()
+
+    def _tells(self, lasted: float) -> bool:
+        """Whether the batch that ended shows how quick a full one is: one whose look was cut short may be tiny."""
+        return self._taken >= self._files or lasted >= self._seconds / 2
 
     @property
     def _files(self) -> int:

@@ -18,8 +18,8 @@ from conf.errors import ContractError, DataError
 from conf.s3 import control_client, read_object, store_answers
 from conf.settings import Storage
 from conf.tables import MODEL, VIEWS
-from streaming.discovery import list_landing
 from streaming.ledger import Ledger
+from streaming.listing import list_landing
 from streaming.manifests import Landed
 from streaming.reprocess import relist
 

@@ -19,9 +19,9 @@ from conf.errors import ContractError
 from conf.settings import Discovery, Storage
 from streaming import cleaned
 from streaming.archive import can_archive
-from streaming.discovery import is_photograph
 from streaming.durable import Durable
 from streaming.ledger import rebuilt_as_of
+from streaming.listing import is_photograph
 from streaming.manifests import Landed, Manifests
 from streaming.removal import Remover
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 IN_FLIGHT = 16
 _DAY_SECONDS = 86_400.0
+# A pass may last days. The manifests since its view of the tables are read for each one that it cleans.
+_DURABLE_SECONDS = 60.0
 _log = logging.getLogger(__name__)
 
 
@@ -93,11 +95,12 @@ class Cleaner:
             Whatever `check` raises.
         """
         did = Pass()
-        durable: Durable | None = None
+        durable, made_at = None, 0.0
         try:
             while not ended.is_set() and (number := self._due()) is not None:
                 begun = time.monotonic()
-                durable = durable or Durable(self._storage)
+                if durable is None or begun - made_at > _DURABLE_SECONDS:
+                    durable, made_at = Durable(self._storage), begun
                 if not self._clean(number, durable, did, ended):
                     break
                 ended.wait(rest * (time.monotonic() - begun))

@@ -15,7 +15,7 @@ from urllib.parse import unquote_plus
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from conf.settings import Storage
-from streaming.discovery import is_photograph
+from streaming.listing import is_photograph
 from streaming.manifests import Landed
 
 _CREATED = "ObjectCreated:"

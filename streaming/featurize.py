@@ -48,7 +48,7 @@ _META = pa.schema(
     ]
 )
 _VERSION = [field.name for field in fields(Listed)]
-# Rows taken from the JVM and handed back at a time.
+# Rows handed to the JVM at a time.
 _ROWS = 64
 
 T = TypeVar("T")
@@ -101,8 +101,9 @@ class Featurizer:
         engine = engine_of(self.recipe, lambda: self.weights.value)
         archive = partial(archive_key, self.storage) if self.archived else None
         fetcher = Fetcher(_store(self.storage), self.gets_in_flight, self.images.max_bytes, archive)
+        versions = (Listed(**row) for batch in batches for row in batch.to_pylist())
         decoded: list[Decoded] = []
-        for version, body in _timed_iterator(fetcher.fetch(_versions(batches)), did, "fetch_s"):
+        for version, body in _timed_iterator(fetcher.fetch(versions), did, "fetch_s"):
             meta = {name: getattr(version, name) for name in _VERSION} | {"label": self._label(version.key)}
             try:
                 if isinstance(body, Refusal):
@@ -127,12 +128,6 @@ class Featurizer:
 
     def _label(self, key: str) -> str:
         return key.removeprefix(self.storage.landing).rpartition("/")[0].rpartition("/")[2]
-
-
-def _versions(batches: Iterable[pa.RecordBatch]) -> Iterator[Listed]:
-    for batch in batches:
-        for start in range(0, batch.num_rows, _ROWS):
-            yield from (Listed(**row) for row in batch.slice(start, _ROWS).to_pylist())
 
 
 def _predict(engine: Engine, decoded: list[Decoded], did: Tally) -> Iterator[Row]:

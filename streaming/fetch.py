@@ -3,16 +3,19 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import obstore
 from obstore.exceptions import GenericError, NotFoundError, PermissionDeniedError, PreconditionError
 from obstore.store import ObjectStore
 
-from conf.s3 import read_object, store_answers
+from conf.s3 import store_answers
 from conf.tables import Reason
 from streaming.decode import Refusal
 from streaming.manifests import Landed
+
+if TYPE_CHECKING:
+    from obstore import GetOptions
 
 # Bytes that may wait in memory for their turn, so that large photographs do not multiply by the GETs in flight.
 _MAX_WAITING_BYTES = 64_000_000
@@ -22,6 +25,9 @@ _UNREADABLE = {
     "InvalidObjectState": "it is in an archive storage class: restore it, then `fruits reprocess --rejects`",
     "InvalidRequest": "it is encrypted with a key that S3 does not keep (SSE-C): drop it again without",
 }
+
+# What is refused for these may have left the landing zone for the archive.
+_LEFT = (Reason.GONE, Reason.REPLACED)
 
 V = TypeVar("V", bound=Landed)
 
@@ -87,23 +93,26 @@ class Fetcher:
         if version.size > self._max_bytes:
             return Refusal(Reason.TOO_LARGE, f"{version.size} bytes, the limit is {self._max_bytes}")
         with store_answers(version.key):
-            try:
-                # If-Match: the bytes are of the version that was discovered, or there are none.
-                return bytes(obstore.get(self._store, version.key, options={"if_match": f'"{version.etag}"'}).bytes())
-            except ValueError as error:
-                # S3 knows keys that our client does not: empty segments, `.` and `..`, control characters.
-                return Refusal(Reason.UNSUPPORTED, f"this key cannot be read: {' '.join(str(error).split())[:150]}")
-            except (GenericError, PermissionDeniedError) as error:
-                why = next((why for code, why in _UNREADABLE.items() if f"<Code>{code}</Code>" in str(error)), None)
-                if why is None:
-                    raise
-                return Refusal(Reason.UNSUPPORTED, why)
-            except (NotFoundError, FileNotFoundError):
-                missing = Refusal(Reason.GONE, "deleted between discovery and reading")
-            except PreconditionError:
-                missing = Refusal(Reason.REPLACED, "overwritten between discovery and reading; the new version counts")
-        return missing if self._archive is None else self._get_archived(self._archive(version)) or missing
+            # If-Match: the bytes are of the version that was discovered, or there are none.
+            body = self._read(version.key, {"if_match": f'"{version.etag}"'})
+            if self._archive is None or isinstance(body, bytes) or body.reason not in _LEFT:
+                return body
+            # Here it is the key that names the version: a copy's own etag may differ.
+            archived = self._read(self._archive(version), {})
+        return body if isinstance(archived, Refusal) and archived.reason in _LEFT else archived
 
-    def _get_archived(self, key: str) -> bytes | None:
-        # No If-Match: it is the key that names the version, and a copy's own etag may differ.
-        return read_object(self._store, key)
+    def _read(self, key: str, condition: "GetOptions") -> bytes | Refusal:
+        try:
+            return bytes(obstore.get(self._store, key, options=condition).bytes())
+        except ValueError as error:
+            # S3 knows keys that our client does not: empty segments, `.` and `..`, control characters.
+            return Refusal(Reason.UNSUPPORTED, f"this key cannot be read: {' '.join(str(error).split())[:150]}")
+        except (NotFoundError, FileNotFoundError):
+            return Refusal(Reason.GONE, "deleted between discovery and reading")
+        except PreconditionError:
+            return Refusal(Reason.REPLACED, "overwritten between discovery and reading; the new version counts")
+        except (GenericError, PermissionDeniedError) as error:
+            why = next((why for code, why in _UNREADABLE.items() if f"<Code>{code}</Code>" in str(error)), None)
+            if why is None:
+                raise
+            return Refusal(Reason.UNSUPPORTED, why)

@@ -64,6 +64,8 @@ class Isolated:
         except (EOFError, OSError):
             died, self._child = self._child, None
             raise Refusal(Reason.CRASHED, f"{len(data):,} bytes: the decoder {died.end()}") from None
+        if isinstance(outcome, MemoryError):
+            raise Refusal(Reason.CRASHED, f"{len(data):,} bytes: to decode them takes more memory than there is")
         if isinstance(outcome, Exception):
             raise outcome
         return outcome

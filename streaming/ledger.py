@@ -133,8 +133,8 @@ def save(store: ObjectStore, prefix: str, saved: Saved) -> None:
 
 def last_number(store: ObjectStore, storage: Storage) -> int:
     """The highest number that a manifest has or had, as far as the state knows; 0 where there is none."""
-    manifests = Manifests(store, storage.state_key("manifests"))
-    return max((*saved_numbers(store, storage.state_key("seen")), *manifests.numbers()), default=0)
+    saved = max(saved_numbers(store, storage.state_key("seen")), default=0)
+    return max(Manifests(store, storage.state_key("manifests")).numbers(after=saved), default=saved)
 
 
 def rebuilt_as_of(store: ObjectStore, storage: Storage) -> int:

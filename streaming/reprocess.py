@@ -19,8 +19,8 @@ from conf.s3 import control_client
 from conf.settings import Storage
 from conf.tables import Reason
 from streaming.archive import archive_key
-from streaming.discovery import list_below, list_landing
 from streaming.ledger import Ledger, last_number
+from streaming.listing import list_below, list_landing
 from streaming.manifests import Landed, Manifests
 from streaming.state import TABLES
 
@@ -94,7 +94,7 @@ def _newest_archived(storage: Storage, store: ObjectStore, wanted: Callable[[str
         archive = {e["Key"]: e["LastModified"] for e in list_below(client, storage, storage.archive)} if rows else {}
     manifests = Manifests(store, storage.state_key("manifests"))
     numbers = {row["manifest"] for row in rows.values()}
-    kept = numbers.intersection(manifests.numbers()) if rows else numbers
+    kept = numbers.intersection(manifests.numbers(after=min(numbers) - 1)) if rows else numbers
     listed = [v for number in sorted(kept) for v in manifests.read(number) if (v.key, v.etag) in rows]
     # Manifests that were lost, and the state rebuilt without them, are older than any; their versions landed before
     # they were archived, and more is not known.

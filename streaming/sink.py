@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from streaming.tally import Tally
 
 
-# Rows of 1,280 numbers that make a file of 16 MB at most: no batch of a minute writes one that is worth compacting.
+# Rows of 1,280 numbers that make a file of 16 MB. Of a batch with more, every file has more than half of that.
 _ROWS_A_FILE = 3200
 
 Version = tuple[str, str, int]

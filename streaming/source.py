@@ -16,12 +16,15 @@ from pyspark.sql.datasource import DataSource, DataSourceStreamReader, InputPart
 from conf.s3 import control_client, object_store
 from conf.settings import Settings
 from streaming.admission import Admission, Limits
-from streaming.discovery import Arrivals, Discovery, Listing, Relisting
+from streaming.discovery import Arrivals, Discovery, Relisting
 from streaming.ledger import Ledger
+from streaming.listing import Listing
 from streaming.manifests import Listed, Manifests, listed
 
 FORMAT = "fruits_keys"
 KEYS = "key STRING, etag STRING, size BIGINT, last_modified TIMESTAMP, manifest BIGINT"
+# With their pauses about as long as GETs are tried again for.
+_ATTEMPTS = 10
 KEYS_ARROW = pa.schema(
     [
         ("key", pa.string()),
@@ -143,7 +146,7 @@ class KeyReader(DataSourceStreamReader):
     @cached_property
     def _arrivals(self) -> Arrivals:
         storage, discovery = self._settings.storage, self._settings.discovery
-        listing = Listing(control_client(storage), storage)
+        listing = Listing(control_client(storage, attempts=_ATTEMPTS), storage)
         url = discovery.queue_url
         if url is None:
             return listing

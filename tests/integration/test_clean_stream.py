@@ -15,7 +15,7 @@ from scripts.accounting import account
 from scripts.fruit_photos import draw_bad_objects, draw_photos
 from scripts.session import override
 from streaming import janitor
-from streaming.discovery import list_below
+from streaming.listing import list_below
 from streaming.reprocess import listed_by, matching, rejected, relist
 from streaming.stream import run
 from tests.integration.tables import rows

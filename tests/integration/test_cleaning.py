@@ -15,8 +15,8 @@ from conf.settings import Discovery, Settings
 from streaming import cleaned
 from streaming.archive import archive_key
 from streaming.cleaning import IN_FLIGHT, Cleaner
-from streaming.discovery import list_below
 from streaming.ledger import Saved, save
+from streaming.listing import list_below
 from streaming.manifests import Landed, Manifests
 from tests.integration.delta_log import commit
 

@@ -4,7 +4,7 @@ import json
 import logging
 import re
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import obstore
 import pytest
 from click.testing import CliRunner
 
+from conf.delta import open_table
 from conf.s3 import object_store
 from conf.settings import Settings
 from scripts import accounting as module
@@ -22,9 +23,11 @@ from scripts.fruits import fruits
 from scripts.liveness import State
 from scripts.session import override
 from streaming.lease import Holder, Lease
+from streaming.manifests import Landed
 from streaming.reprocess import matching, relist
 from streaming.sink import BatchReport
 from streaming.stream import Summary, run
+from tests.integration.delta_log import commit
 from tests.integration.tables import rows
 
 if TYPE_CHECKING:
@@ -248,3 +251,14 @@ def test_what_the_state_knows_nothing_of_is_told(told: Told) -> None:
     shown = " ".join("\n".join(status(told)).split())
     assert f"unlisted {lost.unlisted} rows of which the state knows nothing" in shown
     assert "set aside 1 messages of the queue" in shown
+
+
+def test_of_a_version_whose_log_is_partly_gone_nothing_is_said(settings: Settings) -> None:
+    storage = settings.storage
+    store = object_store(storage)
+    for number in range(1, 4):
+        commit(store, storage, "features", number, [Landed("landing/a", "e", 1, datetime.now(UTC))])
+    assert open_table(storage, "features", 2) is not None
+    obstore.delete(store, f"{storage.prefix}tables/features/_delta_log/{0:020d}.json")
+    assert open_table(storage, "features", 0) is None
+    assert open_table(storage, "features", 2) is None

@@ -146,7 +146,7 @@ def test_a_batch_whose_end_was_not_noted_is_not_written_twice(
 def test_a_manifest_written_before_a_crash_is_taken_up(
     spark: "SparkSession", settings: Settings, drop_files: Drop
 ) -> None:
-    from streaming.discovery import list_landing
+    from streaming.listing import list_landing
     from streaming.manifests import Manifests
 
     drop_files(GOOD)
@@ -162,7 +162,7 @@ def test_a_manifest_written_before_a_crash_is_taken_up(
 def test_an_object_gone_or_replaced_after_discovery_is_rejected(
     spark: "SparkSession", settings: Settings, drop_files: Drop
 ) -> None:
-    from streaming.discovery import list_landing
+    from streaming.listing import list_landing
     from streaming.manifests import Manifests
 
     names = list(GOOD)[:3]

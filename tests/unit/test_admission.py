@@ -77,6 +77,15 @@ def test_a_look_that_takes_long_makes_no_end_of_a_backlog() -> None:
     assert machine.admission.limits().files > full / 3
 
 
+def test_batches_of_a_look_that_finds_little_for_long_change_nothing() -> None:
+    machine = Machine(120, Stream())
+    first = machine.admission.limits()
+    for _ in range(8):
+        machine.admission.admitted(1, more=True)
+        machine.now += 1
+        assert machine.admission.limits() == first
+
+
 def test_nothing_waiting_changes_nothing() -> None:
     machine = Machine(120, Stream())
     first = machine.admission.limits()

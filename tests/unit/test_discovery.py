@@ -1,27 +1,22 @@
 """Discovery: everything once, in bounded pieces, whatever the order it lands in."""
 
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conf.errors import StorageError
-from conf.settings import Storage
 from streaming import discovery as module
 from streaming.admission import Limits
-from streaming.discovery import Discovery, Listing, Relisting, is_photograph
+from streaming.discovery import Discovery, Relisting
+from streaming.listing import Listing
 from streaming.manifests import Landed
 from streaming.seen import Seen
-from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
+    pass
 
 MOMENT = datetime(2026, 5, 4, tzinfo=UTC)
 
@@ -60,7 +55,7 @@ class Drained:
         self.now = 0.0
         self.zone = Zone(look)
         self.discovery = Discovery(self.zone, self.seen, lambda: self.now)
-        self.limits = Limits(files, size)
+        self.limits = Limits(files, size, seconds=1.0)
 
     def pieces(self) -> Iterator[tuple[Landed, ...]]:
         while piece := self.discovery.next_piece(self.limits):
@@ -153,7 +148,22 @@ def test_what_is_found_does_not_wait_for_the_end_of_a_long_look() -> None:
             yield landed(str(number))
 
     pieces = drained.pieces()
-    assert [len(next(pieces)) for _ in range(2)] == [4, 4]
+    assert [len(piece) for piece in pieces] == [3, 3, 2]
+
+
+def test_nor_while_nothing_but_what_is_known_comes() -> None:
+    drained = Drained(lambda: slowly())
+    drained.seen.add([landed(str(number)) for number in range(1, 100)])
+
+    def slowly() -> Iterator[Landed]:
+        for number in range(101):
+            drained.now += 0.4
+            yield landed(str(number))
+
+    pieces = drained.pieces()
+    assert [version.key for version in next(pieces)] == ["landing/0"]
+    assert drained.now < 2
+    assert [version.key for version in next(pieces)] == ["landing/100"]
 
 
 def test_a_page_that_is_slow_to_come_is_taken_whole() -> None:
@@ -171,56 +181,6 @@ def test_what_is_known_already_is_told_to_be_taken() -> None:
     drained.seen.add([landed("a")])
     next(drained.pieces())
     assert drained.zone.told == [(landed("a"), 7)]
-
-
-class Pages:
-    """As much of an S3 client as lists: so many pages of one key, then, maybe, S3 fails."""
-
-    def __init__(self, count: int, error: Exception | None = None) -> None:
-        self.count, self.error = count, error
-        self.read = 0
-
-    def get_paginator(self, _: str) -> "Pages":
-        return self
-
-    def paginate(self, **_: str) -> Iterator[dict[str, Any]]:
-        for number in range(self.count):
-            self.read += 1
-            yield {"Contents": [{"Key": f"landing/{number:04}", "ETag": '"e"', "Size": 1, "LastModified": MOMENT}]}
-        if self.error:
-            raise self.error
-        yield {}
-
-
-def look(pages: Pages) -> Iterator[Landed]:
-    return Listing(cast("S3Client", pages), Storage(bucket="some-bucket")).look()
-
-
-def test_pages_are_listed_ahead_of_what_is_asked_for_but_not_all() -> None:
-    pages = Pages(1000)
-    looking = look(pages)
-    assert pages.read == 0
-    assert next(looking).key == "landing/0000"
-    ahead = 1 + 16
-    wait_until(lambda: pages.read >= ahead)
-    time.sleep(0.1)
-    assert pages.read == ahead
-    assert [version.key for version in looking] == [f"landing/{number:04}" for number in range(1, 1000)]
-
-
-def test_a_listing_that_fails_shows_what_came_before() -> None:
-    looking = look(Pages(3, EndpointConnectionError(endpoint_url="http://localhost:1")))
-    assert [next(looking).key for _ in range(3)] == ["landing/0000", "landing/0001", "landing/0002"]
-    with pytest.raises(StorageError, match="No answer from bucket"):
-        next(looking)
-
-
-def test_a_look_that_nobody_goes_on_with_leaves_no_thread() -> None:
-    looking = look(Pages(1000))
-    next(looking)
-    assert any(thread.name.startswith("ahead") for thread in threading.enumerate())
-    del looking
-    assert not any(thread.name.startswith("ahead") for thread in threading.enumerate())
 
 
 class Shown(Listing):
@@ -252,18 +212,3 @@ def test_beside_a_queue_the_zone_is_listed_now_and_then_and_in_small_parts(monke
         [event],
     ]
     assert listing.listings == 2
-
-
-@pytest.mark.parametrize(
-    "path", ["apple/1.jpg", "1.jpg", "a b/ü+%20#.jpeg", "deep/er/apple/1.JPG", "apple/no-extension"]
-)
-def test_what_is_dropped_is_meant_as_a_photograph(path: str) -> None:
-    assert is_photograph(path)
-
-
-@pytest.mark.parametrize(
-    "path", ["apple/", "", "_SUCCESS", "apple/.DS_Store", "_tmp/1.jpg", ".hidden/1.jpg", "apple/_x.jpg"]
-)
-def test_markers_and_hidden_files_are_not(path: str) -> None:
-    # An empty path is the landing zone's own folder marker, "landing/".
-    assert not is_photograph(path)

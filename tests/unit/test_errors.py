@@ -24,6 +24,8 @@ def test_a_defect_is_not_taken_for_one_of_ours() -> None:
 def test_a_dead_worker_is_told_from_one_that_raised() -> None:
     died = "SparkException: Python worker exited unexpectedly (crashed). Consider setting 'spark…' to 'true'"
     assert worker_died(RuntimeError(died))
+    assert worker_died(RuntimeError("PythonException: Traceback\n  File x\nMemoryError"))
+    assert not worker_died(RuntimeError("java.lang.OutOfMemoryError: Java heap space"))
     assert not worker_died(RuntimeError("conf.errors.StorageError: no answer"))
     assert not worker_died(RuntimeError(f"conf.errors.StorageError: no answer\n{died}"))
 

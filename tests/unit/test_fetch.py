@@ -111,6 +111,13 @@ def test_an_object_that_s3_keeps_from_everybody_costs_itself_alone(refusing: Obj
     assert "archive storage class" in refusal.detail or "SSE-C" in refusal.detail
 
 
+def test_an_archived_object_that_s3_keeps_from_everybody_costs_itself_alone(refusing: ObjectStore) -> None:
+    version = Landed("404-NoSuchKey", "e", 5, datetime.now(UTC))
+    ((_, refusal),) = Fetcher(refusing, 2, 1000, lambda _: "403-InvalidObjectState").fetch([version])
+    assert isinstance(refusal, Refusal)
+    assert "archive storage class" in refusal.detail
+
+
 def test_a_role_that_may_not_read_is_no_bad_object(refusing: ObjectStore) -> None:
     version = Landed("403-AccessDenied", "e", 5, datetime.now(UTC))
     with pytest.raises(StorageError, match="may this role use it"):

@@ -27,7 +27,9 @@ def by_orders() -> Decode:
             case [b"exit", status]:
                 os._exit(int(status))
             case [b"fail"]:
-                raise MemoryError("as asked")
+                raise ZeroDivisionError("as asked")
+            case [b"swell"]:
+                raise MemoryError
             case [b"who"]:
                 return Photograph(np.zeros((1, 1, 3), np.uint8), os.getpid(), 1, "PNG")
         return decode(data, side, max_pixels)
@@ -78,8 +80,18 @@ def test_a_death_is_a_refusal_and_the_next_object_is_decoded(isolated: Isolated,
 
 def test_one_child_decodes_one_object_after_another(isolated: Isolated) -> None:
     assert pid_of(isolated) == pid_of(isolated) != os.getpid()
-    with pytest.raises(MemoryError, match="as asked"):
+    with pytest.raises(ZeroDivisionError, match="as asked"):
         isolated(b"fail", 24, 10**6)
+
+
+def test_an_object_that_takes_more_memory_than_there_is_is_refused(isolated: Isolated) -> None:
+    before = pid_of(isolated)
+    refused = refusal_of(isolated, b"swell")
+    assert (refused.reason, refused.detail.partition(": ")[2]) == (
+        Reason.CRASHED,
+        "to decode them takes more memory than there is",
+    )
+    assert pid_of(isolated) == before
 
 
 def test_a_large_object_gets_there_and_back(isolated: Isolated) -> None:
