@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 # A short poll asks some of SQS's servers; one that finds nothing may have asked the wrong ones.
 _EMPTY_ANSWERS = 2
 _GOODBYE_SECONDS = 5.0
+# SQS gives 120,000 to one reader; each costs a kilobyte here, and a tenth of a request with each extension.
+MAX_IN_FLIGHT = 20_000
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +63,7 @@ class Queue:
         store: ObjectStore,
         *,
         visibility_seconds: int = 120,
-        max_in_flight: int = 5000,
+        max_in_flight: int = MAX_IN_FLIGHT,
     ) -> None:
         self._mailbox = Mailbox(client, url, visibility_seconds)
         self._storage = storage

@@ -162,4 +162,10 @@ class KeyReader(DataSourceStreamReader):
 
     @cached_property
     def _admission(self) -> Admission:
-        return Admission(self._settings.stream, self._partitions)
+        stream = self._settings.stream
+        if self._settings.discovery.queue_url is not None:
+            from streaming.queue import MAX_IN_FLIGHT
+
+            # A look that ends because no more can be held is not taken for one that found everything.
+            stream = stream.model_copy(update={"max_files": min(stream.max_files, MAX_IN_FLIGHT)})
+        return Admission(stream, self._partitions)

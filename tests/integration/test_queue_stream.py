@@ -13,6 +13,7 @@ import pytest
 from conf.settings import Settings
 from scripts.fruit_photos import draw_photos
 from scripts.session import override
+from streaming.source import KeyReader
 from streaming.sqs import queue_client
 from streaming.stream import run
 from tests.integration.aws import serve_aws
@@ -82,3 +83,14 @@ def test_once_drains_and_leaves_no_message(
         tell(sqs, url, settings, name)
     assert run(spark, override(settings, "discovery", queue_url=url), once=True).features == len(PHOTOS)
     assert left(sqs, url) == 0
+
+
+def test_a_manifest_lists_no_more_than_can_be_held(
+    settings: Settings, drop_files: Drop, sqs: "SQSClient", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streaming.queue.MAX_IN_FLIGHT", 3)
+    url = sqs.create_queue(QueueName="landed")["QueueUrl"]
+    drop_files(PHOTOS)
+    reader = KeyReader(override(settings, "discovery", queue_url=url), planned=0, partitions=2)
+    shares = reader.partitions({"manifest": 0}, reader.latestOffset())
+    assert sum(len(keys.versions) for keys in shares) == 3
