@@ -64,13 +64,25 @@ def _moment(told: Any) -> datetime:
 
 
 def object_store(storage: Storage) -> S3Store:
-    """A client for whole keys of the bucket, quick enough for one GET a photograph; safe to share between threads."""
+    """A client for whole keys of the bucket, quick enough for one GET a photograph; safe to share between threads.
+
+    Raises
+    ------
+    StorageError
+        Where there are no credentials to be had.
+    """
     provider = None
     if _KEY not in os.environ:
         # Profiles, SSO and assumed roles are boto3's to resolve. Keys in the environment spare a worker its memory.
+        from botocore.exceptions import BotoCoreError, NoCredentialsError
         from obstore.auth.boto3 import Boto3CredentialProvider
 
-        provider = Boto3CredentialProvider()
+        try:
+            provider = Boto3CredentialProvider()
+        except BotoCoreError as error:
+            raise explain(error, storage) from None
+        except ValueError:  # its word for None found
+            raise explain(NoCredentialsError(), storage) from None
     return S3Store(
         storage.bucket,
         region=storage.region,
@@ -196,12 +208,18 @@ def explain(error: Exception, storage: Storage) -> StorageError:
             return StorageError(
                 f"No AWS credentials found for {where}. Set AWS_PROFILE, or run where a role is attached."
             )
+        case "ProfileNotFound":
+            return StorageError(f"{error}. Set AWS_PROFILE to one that `aws configure list-profiles` names.")
         case "EndpointConnectionError" | "ConnectTimeoutError" | "ConnectionClosedError" | "ReadTimeoutError":
             return StorageError(f"No answer from {where}. Is it up, and storage.endpoint right?")
         case _:
-            return StorageError(
-                f"The {where} failed: {str(error).splitlines()[0][:300]}. Try again; look at its own log."
-            )
+            return StorageError(f"The {where} failed: {_shortened(error)}. Try again; look at its own log.")
+
+
+def _shortened(error: Exception) -> str:
+    """The first line. A long one begins with a long key, and ends with what was wrong."""
+    line = str(error).splitlines()[0]
+    return line if len(line) <= 300 else f"{line[:150]}…{line[-150:]}"
 
 
 def _keys_of_now() -> dict[str, str | None]:

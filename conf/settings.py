@@ -320,5 +320,5 @@ def _all_names() -> list[str]:
     names = []
     for section, field in Settings.model_fields.items():
         fields = getattr(field.annotation, "model_fields", {})
-        names += [f"{section}.{name}" for name in fields]
+        names += [section, *(f"{section}.{name}" for name in fields)]
     return names

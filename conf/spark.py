@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -92,6 +93,8 @@ def _properties(settings: Settings) -> dict[str, str]:
     if settings.spark.master:
         os.environ["JAVA_HOME"] = str(find_java().home)
         properties |= _LOCAL | {"spark.master": settings.spark.master}
+        # Where tables without a place would go. There are none, and yet Spark makes a folder for them where one works.
+        properties["spark.sql.warehouse.dir"] = str(Path(gettempdir()) / "spark-warehouse")
     if settings.spark.driver_memory:
         properties["spark.driver.memory"] = settings.spark.driver_memory
     if settings.spark.bring_jars:

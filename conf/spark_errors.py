@@ -9,7 +9,11 @@ from conf.errors import FruitsError, LeaseError, SetupError, StateError, Storage
 _LEAVES: dict[str, type[FruitsError]] = {leaf.__name__: leaf for leaf in (*FruitsError.__subclasses__(), StateError)}
 # A cluster's manager that sees a container take too much memory ends all of it, not the worker alone.
 # Where a worker's address space is bounded (spark.executor.pyspark.memory), it is told instead.
-_WORKER_DIED = re.compile(r"Python worker exited unexpectedly|ExecutorLostFailure|(?<!OutOf)MemoryError")
+# The third is of the process that workers are forked from, before it could fork any.
+_WORKER_DIED = re.compile(
+    r"Python worker exited unexpectedly|ExecutorLostFailure|EOFException occurred while reading the port number|"
+    r"(?<!OutOf)MemoryError"
+)
 _RAISED_IN_WORKER = re.compile(r"conf\.errors\.(\w+): (.+)")
 _NO_ROOM = re.compile(r"No space left on device|File too large|Disk quota exceeded")
 _OVERTAKEN = "DELTA_CONCURRENT_TRANSACTION"
@@ -24,7 +28,7 @@ def explained() -> Iterator[None]:
     Raises
     ------
     FruitsError
-        What `from_spark` finds. Anything else is a defect, and keeps its traceback.
+        What `from_spark` finds, or SetupError where a worker died. Anything else is a defect, and keeps its traceback.
     """
     try:
         yield
@@ -32,6 +36,11 @@ def explained() -> Iterator[None]:
         raise
     except Exception as error:
         found = from_spark(error)
+        if found is None and worker_died(error):
+            found = SetupError(
+                "A Python worker of Spark's died. Has this machine run out of memory (its kernel's log says so)? Give "
+                "it more, or fewer cores to Spark, and start again. What was committed stays."
+            )
         if found is None:
             raise
         raise found from None

@@ -74,7 +74,7 @@ def account(storage: Storage) -> Accounting:
     store = object_store(storage)
     # In this order: beside a running stream, what comes later can only have grown by what came before it.
     with closing(control_client(storage)) as client:
-        stream = liveness(lease.read(client, storage))
+        held = lease.read(client, storage)
         landed = list(list_landing(client, storage))
     batch = last_batch(store, storage)
     tables = _tables(storage)
@@ -82,7 +82,7 @@ def account(storage: Storage) -> Accounting:
     waiting = [version.last_modified for version in landed if version not in ledger]
     ahead = ledger.listed - tables["features"] - sum(tables["rejects"].values())
     return Accounting(
-        stream=stream,
+        stream=liveness(held, worked=ledger.listed > 0),
         last_batch=batch,
         landed=len(landed),
         waiting=len(waiting),

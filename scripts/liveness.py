@@ -29,8 +29,11 @@ class Liveness:
     """For a person."""
 
 
-def liveness(lease: Held | None) -> Liveness:
-    """What a lease tells of the stream; None where there is no lease."""
+def liveness(lease: Held | None, *, worked: bool = False) -> Liveness:
+    """What a lease tells of the stream; None where there is no lease, although, maybe, a stream has worked here."""
+    if lease is None and worked:
+        says = "its lease.json was deleted: a stream that ran has stopped for that; `fruits stream` goes on from there"
+        return Liveness(State.STOPPED, None, None, says)
     if lease is None:
         return Liveness(State.NEVER_RAN, None, None, "no stream has worked here yet; `fruits stream` starts one")
     if lease.holder is None:

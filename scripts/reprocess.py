@@ -13,7 +13,11 @@ from scripts.session import opened, say, takes_settings
 @takes_settings
 @click.option("--rejects", is_flag=True, help="What was rejected, and not featurized since.")
 @click.option(
-    "--reason", "reasons", multiple=True, type=click.Choice([*Reason]), help="Only for this reason; repeatable."
+    "--reason",
+    "reasons",
+    multiple=True,
+    type=click.Choice([reason.value for reason in Reason]),
+    help="Only for this reason; repeatable.",
 )
 @click.option("--keys", "patterns", multiple=True, metavar="PATTERN", help="By path in the landing zone; repeatable.")
 @click.option("--manifest", metavar="N[..M]", help="What these manifests list.")

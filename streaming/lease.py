@@ -92,6 +92,8 @@ class Lease:
         self._etag = ""
         self.until = datetime.fromtimestamp(0, UTC)
         """By this machine's clock, from before the last renewal that succeeded was asked for."""
+        self.lost: LeaseError | None = None
+        """What the renewal met that found it gone."""
         self._where = storage.uri("state/")
         self._lock = Lock()
         self._ended = Event()
@@ -133,17 +135,19 @@ class Lease:
             if self._ended.is_set():
                 raise LeaseError(f"The lease of {self._where} was given back: this stream has ended.")
             if not self._hold({"IfMatch": self._etag}):
-                raise LeaseError(
+                self.lost = LeaseError(
                     f"The lease of {self._where} was lost to another stream, as this one was paused or cut off for "
-                    f"more than {self._seconds} seconds. It has committed nothing since; the other one goes on."
+                    f"more than {self._seconds} seconds, or its file was deleted. This one has committed nothing "
+                    "since. `fruits status` shows whether another goes on."
                 )
+                raise self.lost
 
     def _keep(self) -> None:
         while not self._ended.wait(self._seconds / _RENEWALS):
             try:
                 self.check()
             except LeaseError:
-                # The next commit will find out as well, and is the one to say so.
+                # Who works under it looks at `lost`, or renews it before the next commit.
                 return
             except FruitsError as failed:
                 _log.warning("The lease was not renewed, and is tried again: %s", failed)

@@ -45,7 +45,7 @@ def sound_state(storage: Storage, store: ObjectStore, lease: "Lease") -> Plan:
         _log.info("Nothing to rebuild: state and tables belong together.")
         return plan
     rows = rebuild(storage, store, lease)
-    _log.info("The state is rebuilt: it knows the %s object versions that are in the tables.", f"{rows:,}")
+    _log.info("The state is rebuilt: it knows the object versions of the %s rows that are in the tables.", f"{rows:,}")
     return Plan()
 
 

@@ -140,7 +140,7 @@ def run(
         summary.seconds["start"] = time.perf_counter() - begun
         try:
             with Upkeep(spark, settings, store, lease):
-                _wait(query, once, stop)
+                _wait(query, once, stop, lease)
         finally:
             weights.destroy()
         if once:
@@ -166,13 +166,14 @@ def _start(spark: "SparkSession", settings: Settings, planned: int, sink: Sink) 
     )
 
 
-def _wait(query: StreamingQuery, once: bool, stop: Event) -> None:
-    """Wait in a thread of its own for the JVM, so that this one can hear of a stop."""
+def _wait(query: StreamingQuery, once: bool, stop: Event, lease: Lease) -> None:
+    """Wait in a thread of its own for the JVM, so that this one can hear of a stop, or of the loss of the lease."""
     with ThreadPoolExecutor(1, "wait") as pool:
         ended = pool.submit(query.processAllAvailable if once else query.awaitTermination)
         try:
             while not ended.done() and not stop.wait(_LOOK_SECONDS):
-                pass
+                if lease.lost and not ended.done():
+                    raise lease.lost
         finally:
             # An interrupt, too, must not leave it running on its own.
             query.stop()

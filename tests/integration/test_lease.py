@@ -16,6 +16,7 @@ from conf.s3 import control_client, object_store
 from conf.settings import Settings
 from streaming import lease as module
 from streaming.lease import Holder, Lease, read
+from tests.waiting import wait_until
 
 SECONDS = 5
 STRANGER = Holder("another-run", "another-host", 4711, "another-boot/pid:[1]/99")
@@ -63,6 +64,13 @@ def test_one_that_ran_out_goes_to_the_next_and_the_first_finds_out(
     # What it gives back on leaving is not its own any more.
     with Lease(settings.storage, SECONDS):
         pass
+
+
+def test_a_renewal_that_finds_it_gone_says_so(settings: Settings) -> None:
+    with Lease(settings.storage, SECONDS) as lease:
+        assert lease.lost is None
+        obstore.delete(object_store(settings.storage), settings.storage.state_key("lease.json"))
+        wait_until(lambda: lease.lost is not None)
 
 
 def test_one_that_ran_out_while_nobody_came_is_still_held(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

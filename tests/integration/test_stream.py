@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import obstore
 import pytest
 
 from conf.errors import ContractError, LeaseError, SettingsError, SetupError, StorageError
-from conf.s3 import control_client, object_store
+from conf.s3 import control_client, object_store, read_object
 from conf.settings import Settings
 from scripts import sql
 from scripts.accounting import account
@@ -20,6 +21,7 @@ from streaming.lease import Holder, Lease, read
 from streaming.sink import BatchReport, Sink
 from streaming.stream import run
 from tests.integration.tables import rows, versions
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -327,6 +329,19 @@ def test_what_a_lost_executor_did_and_another_does_again_is_in_one_table(
     assert [name for name, _ in versions(settings, "features")] == sorted(kept)
     assert [name for name, _ in versions(settings, "rejects")] == sorted((GOOD | BAD).keys() - kept.keys())
     assert ("did it again in the middle of its commits" in caplog.text) == (lost_at == "features")
+
+
+def test_an_idle_stream_that_lost_its_lease_stops(spark: "SparkSession", settings: Settings) -> None:
+    lease = settings.storage.state_key("lease.json")
+
+    def take_lease_away() -> None:
+        wait_until(lambda: read_object(object_store(settings.storage), lease) is not None)
+        obstore.delete(object_store(settings.storage), lease)
+
+    with ThreadPoolExecutor(1) as pool, pytest.raises(LeaseError, match="was lost to another stream"):
+        taking = pool.submit(take_lease_away)
+        run(spark, override(settings, "stream", lease_seconds=5))
+    taking.result()
 
 
 def test_a_stream_that_lost_its_lease_commits_nothing(

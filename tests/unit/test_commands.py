@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from conf.tables import Reason
 from scripts.drop import name_files
 from scripts.fruits import COMMANDS, fruits
 
@@ -42,11 +43,19 @@ def test_k_and_variance_together_are_misuse() -> None:
     assert (said.exit_code, "exclude each other" in said.output) == (2, True)
 
 
+@pytest.mark.parametrize("reason", [*Reason])
+def test_a_reason_is_named_as_the_tables_name_it(reason: Reason) -> None:
+    said = CliRunner().invoke(fruits, ["reprocess", "--reason", reason.value])
+    assert "Say what: one of --rejects" in said.output
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         (["config", "--profile", "nowhere"], "no profile 'nowhere'"),
         (["config", "--set", "stream.max_files=many"], "stream.max_files"),
+        (["config", "--set", "strem.max_files=5"], "perhaps stream is meant"),
+        (["config", "--set", "stream.max_file=5"], "perhaps stream.max_files is meant"),
         (["config", "--set", "storage.bucket=x", "--set", "storage.bucket.name=y"], "goes below bucket"),
         (["refresh", "--variance", "1.5"], "variance"),
         (["refresh", "-k", "0"], "k"),

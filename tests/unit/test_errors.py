@@ -24,6 +24,7 @@ def test_a_defect_is_not_taken_for_one_of_ours() -> None:
 def test_a_dead_worker_is_told_from_one_that_raised() -> None:
     died = "SparkException: Python worker exited unexpectedly (crashed). Consider setting 'spark…' to 'true'"
     assert worker_died(RuntimeError(died))
+    assert worker_died(RuntimeError("EOFException occurred while reading the port number from daemon's stdout."))
     assert worker_died(RuntimeError("PythonException: Traceback\n  File x\nMemoryError"))
     assert not worker_died(RuntimeError("java.lang.OutOfMemoryError: Java heap space"))
     assert not worker_died(RuntimeError("conf.errors.StorageError: no answer"))
@@ -33,6 +34,7 @@ def test_a_dead_worker_is_told_from_one_that_raised() -> None:
 @pytest.mark.parametrize(
     ("words", "error", "said"),
     [
+        ("Python worker exited unexpectedly (crashed)", SetupError, "A Python worker of Spark's died"),
         ("java.io.IOException: No space left on device", SetupError, "No space left"),
         ("io.delta.exceptions.ConcurrentTransactionException: [DELTA_CONCURRENT_TRANSACTION] x", LeaseError, "taken"),
         (

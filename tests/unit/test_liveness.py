@@ -38,6 +38,11 @@ def test_a_lease_tells_the_state(lease: Held | None, state: State, says: str) ->
     assert "`fruits stream`" in found.says or state is State.RUNNING
 
 
+def test_without_a_lease_what_was_listed_tells_that_a_stream_has_worked() -> None:
+    found = liveness(None, worked=True)
+    assert (found.state, "lease.json was deleted" in found.says) == (State.STOPPED, True)
+
+
 def test_a_person_reads_the_state_first_and_then_what_waits(capsys: pytest.CaptureFixture[str]) -> None:
     accounting = Accounting(
         stream=liveness(replace(HELD, expired=True)),

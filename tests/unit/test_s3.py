@@ -1,13 +1,16 @@
 """Clients of the object store: what an answer tells is what they say."""
 
 import io
+from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSResponse
 
-from conf.s3 import control_client
+from conf.errors import StorageError
+from conf.s3 import check_bucket, control_client, explain, object_store
 from conf.settings import Storage
 
 MOMENT = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
@@ -39,6 +42,38 @@ def test_whatever_form_a_store_tells_the_time_in(told: str, moment: datetime, mo
     client.meta.events.register("before-send.s3.ListObjectsV2", answer)
     (entry,) = client.list_objects_v2(Bucket="some-bucket")["Contents"]
     assert entry["LastModified"] == moment
+
+
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+
+
+@pytest.mark.usefixtures("nobody")
+@pytest.mark.parametrize("ask", [object_store, check_bucket])
+def test_without_credentials_is_one_message(ask: Callable[[Storage], object]) -> None:
+    with pytest.raises(StorageError, match="No AWS credentials found for bucket 'some-bucket'"):
+        ask(Storage(bucket="some-bucket"))
+
+
+@pytest.mark.usefixtures("nobody")
+@pytest.mark.parametrize("ask", [object_store, check_bucket])
+def test_a_profile_that_is_not_there_is_one_message(
+    ask: Callable[[Storage], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nope")
+    with pytest.raises(StorageError, match=r"\(nope\) could not be found\. Set AWS_PROFILE"):
+        ask(Storage(bucket="some-bucket"))
+
+
+def test_what_was_wrong_is_told_after_however_long_a_key() -> None:
+    message = str(explain(OSError(f"PUT {'x' * 500}: file name too long"), Storage(bucket="some-bucket")))
+    assert "file name too long" in message
+    assert len(message) < 450
 
 
 class Raw(io.BytesIO):
