@@ -103,6 +103,7 @@ def measure(images: int, batch: int, get_delay: float, megapixels: float | None)
         "images_per_second": clock.steady,
         "steady_vs_bare_loop": clock.steady / loop,
         "total_vs_bare_loop": len(files) / total / loop,
+        "first_rows_seconds": total - (clock.ends[-1] - clock.ends[0]),
         "total_seconds": total,
         **decoding,
         "worker_pss_mb_start": memory.at(clock.ends[0]),
@@ -155,6 +156,7 @@ def show(figures: dict[str, Any]) -> None:
     print(f"steady state     {figures['images_per_second']:6.1f} images/s, {figures['steady_vs_bare_loop']:.2f} of it")
     total = figures["images"] / figures["total_seconds"]
     print(f"with start-up    {total:6.1f} images/s, {figures['total_vs_bare_loop']:.2f} of it")
+    print(f"first rows after {figures['first_rows_seconds']:6.1f} s, from nothing")
     if "decode_loop_images_per_second" in figures:
         speed, ratio = figures["decode_loop_images_per_second"], figures["steady_vs_decode_loop"]
         print(f"loop that decodes{speed:6.1f} images/s, steady state {ratio:.2f} of it")

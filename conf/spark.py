@@ -10,6 +10,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
+from conf.class_archive import class_archive, reading
 from conf.jars import spark_jars
 from conf.java import find_java
 from conf.s3 import hadoop_options
@@ -91,14 +92,22 @@ def stop(spark: SparkSession) -> None:
 def _properties(settings: Settings) -> dict[str, str]:
     properties = _ALWAYS | hadoop_options(settings.storage)
     if settings.spark.master:
-        os.environ["JAVA_HOME"] = str(find_java().home)
+        java = find_java()
+        os.environ["JAVA_HOME"] = str(java.home)
+        if (archive := class_archive(java)).is_file():
+            properties["spark.driver.defaultJavaOptions"] = reading(archive)
         properties |= _LOCAL | {"spark.master": settings.spark.master}
         # Where tables without a place would go. There are none, and yet Spark makes a folder for them where one works.
         properties["spark.sql.warehouse.dir"] = str(Path(gettempdir()) / "spark-warehouse")
     if settings.spark.driver_memory:
         properties["spark.driver.memory"] = settings.spark.driver_memory
     if settings.spark.bring_jars:
-        properties["spark.jars"] = ",".join(str(jar) for jar in spark_jars())
+        jars = [str(jar) for jar in spark_jars()]
+        if (settings.spark.master or "").startswith("local"):
+            # Of the class path as such: nothing is copied, and the archive holds their classes, too.
+            properties["spark.driver.extraClassPath"] = os.pathsep.join(jars)
+        else:
+            properties["spark.jars"] = ",".join(jars)
     return properties | settings.spark.options
 
 

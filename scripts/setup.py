@@ -1,4 +1,7 @@
-"""Bring what Python packages cannot: a Java and the jars. `python -m scripts.setup`, silent where all is there."""
+"""Bring what Python packages cannot: a Java, the jars, an archive of Spark's classes.
+
+`python -m scripts.setup`, silent where all is there.
+"""
 
 import importlib
 import logging
@@ -10,6 +13,7 @@ import sys
 from conf.errors import SetupError
 from conf.jars import fetch_jars
 from conf.java import FIT, Java, find_java
+from scripts.class_archive import ensure_class_archive
 
 _log = logging.getLogger(__name__)
 
@@ -20,6 +24,7 @@ def main() -> int:
     try:
         ensure_java()
         fetch_jars()
+        ensure_class_archive()
     except SetupError as error:
         _log.error("%s", error)
         return 1
