@@ -13,6 +13,8 @@ import pyspark
 from conf.java import Java
 
 _FOLDER = Path(sys.prefix) / "share" / "fruits"
+# What is wrong with an archive is said on stdout, and nothing that a person must act on.
+_QUIET = "-Xlog:cds=off -Xlog:cds+dynamic=off"
 
 
 def class_archive(java: Java) -> Path:
@@ -25,9 +27,9 @@ def class_archive(java: Java) -> Path:
 
 def reading(archive: Path) -> str:
     """Options for a JVM that is to use it; one that does not fit costs no word."""
-    return f'-XX:SharedArchiveFile="{archive}" -Xlog:cds=off -Xlog:cds+dynamic=off'
+    return f'-XX:SharedArchiveFile="{archive}" {_QUIET}'
 
 
 def writing(archive: Path) -> str:
     """Options for a JVM that is to make it when it ends, of all classes that it has loaded by then."""
-    return f'-XX:ArchiveClassesAtExit="{archive}" -Xlog:cds=off -Xlog:cds+dynamic=off'
+    return f'-XX:ArchiveClassesAtExit="{archive}" {_QUIET}'

@@ -3,6 +3,7 @@
 FruitsError
 ├── SettingsError   a setting is missing or makes no sense: mend the setting
 ├── SetupError      this machine lacks something (Java, a jar, weights): install it
+│   └── WorkerDiedError  a Python worker of Spark's ended in the middle of its work: give it memory
 ├── StorageError    the object store refuses, is not there, or does not answer: mend access
 ├── ContractError   tables or state belong to another model or version: choose which to keep
 │   └── StateError  the state is lost, damaged or older than its tables: restore it, or rebuild it from them
@@ -23,6 +24,10 @@ class SettingsError(FruitsError):
 
 class SetupError(FruitsError):
     """This machine lacks Java, a jar, a package or weights."""
+
+
+class WorkerDiedError(SetupError):
+    """A Python worker of Spark's crashed, or the kernel killed it for its memory."""
 
 
 class StorageError(FruitsError):

@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 def spark_jars() -> list[Path]:
-    """List the verified jars for `spark.jars`, fetching what is missing.
+    """List the verified jars for Spark, fetching what is missing.
 
     Raises
     ------

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from conf.errors import FruitsError, LeaseError, SetupError, StateError, StorageError
+from conf.errors import FruitsError, LeaseError, SetupError, StateError, StorageError, WorkerDiedError
 
 _LEAVES: dict[str, type[FruitsError]] = {leaf.__name__: leaf for leaf in (*FruitsError.__subclasses__(), StateError)}
 # A cluster's manager that sees a container take too much memory ends all of it, not the worker alone.
@@ -28,7 +28,7 @@ def explained() -> Iterator[None]:
     Raises
     ------
     FruitsError
-        What `from_spark` finds, or SetupError where a worker died. Anything else is a defect, and keeps its traceback.
+        What `from_spark` finds. Anything else is a defect, and keeps its traceback.
     """
     try:
         yield
@@ -36,11 +36,6 @@ def explained() -> Iterator[None]:
         raise
     except Exception as error:
         found = from_spark(error)
-        if found is None and worker_died(error):
-            found = SetupError(
-                "A Python worker of Spark's died. Has this machine run out of memory (its kernel's log says so)? Give "
-                "it more, or fewer cores to Spark, and start again. What was committed stays."
-            )
         if found is None:
             raise
         raise found from None
@@ -50,7 +45,7 @@ def from_spark(error: BaseException) -> FruitsError | None:
     """Find what a person can act on in an exception that came back through the JVM, or for want of one.
 
     That is an error of ours that a Python worker or the sink raised; a full disk; a store that fails within Spark's own
-    reading and writing; a table to which another stream has committed this batch; a JVM that is no more.
+    reading and writing; a table to which another stream has committed this batch; a JVM or a worker that is no more.
     """
     text = str(error)
     for name, message in reversed(_RAISED_IN_WORKER.findall(text)):
@@ -74,6 +69,11 @@ def from_spark(error: BaseException) -> FruitsError | None:
             "Spark's JVM has ended in the middle of its work: it was killed, or this machine ran out of memory. Its "
             "log has its last words. What was committed stays. Start again."
         )
+    if _WORKER_DIED.search(text):
+        return WorkerDiedError(
+            "A Python worker of Spark's died. Has this machine run out of memory (its kernel's log says so)? Give "
+            "it more, or fewer cores to Spark, and start again. What was committed stays."
+        )
     return None
 
 
@@ -82,7 +82,7 @@ def worker_died(error: Exception) -> bool:
 
     It crashed, or the kernel killed it for its memory. What a worker raises, of ours or not, is not that.
     """
-    return _WORKER_DIED.search(str(error)) is not None and from_spark(error) is None
+    return isinstance(from_spark(error), WorkerDiedError)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -1,4 +1,4 @@
-"""Make the JVM's archive of Spark's classes. `python -m scripts.class_archive`, silent where it is there.
+"""Make the JVM's archive of Spark's classes: set-up where there is none, `python -m scripts.class_archive` anew.
 
 A stream and a refresh over a few drawn photographs load what such runs load; their JVM writes the archive as it ends.
 """

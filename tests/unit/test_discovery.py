@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -14,9 +13,6 @@ from streaming.discovery import Discovery, Relisting
 from streaming.listing import Listing
 from streaming.manifests import Landed
 from streaming.seen import Seen
-
-if TYPE_CHECKING:
-    pass
 
 MOMENT = datetime(2026, 5, 4, tzinfo=UTC)
 
