@@ -20,9 +20,8 @@ _SETTINGS = [
     "stream.lease_seconds=5",
     "spark.options.spark.sql.shuffle.partitions=1",
     "spark.options.spark.databricks.delta.snapshotPartitions=1",
+    "spark.options.spark.driver.extraJavaOptions=-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xlog:disable",
 ]
-_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xlog:disable"
-_DUMP_SECONDS = 120
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -62,44 +61,18 @@ def faults(proxied: Faults) -> Iterator[Faults]:
     proxied.met.clear()
 
 
-@pytest.fixture(scope="session")
-def java_options(
-    server: ServerInfo, proxied: Faults, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> str:
-    """In the long form, the classes that a stream loads are a file by then, which halves a JVM's start."""
-    if not _rounds(request.config):
-        return ""
-    folder = tmp_path_factory.mktemp("archive")
-    file = folder / "classes.jsa"
-    ground = _ground(server, proxied, folder, "archive", f"-XX:ArchiveClassesAtExit={file}")
-    ground.drop(2, bad=1)
-    with ground.driver() as driver:
-        answer = driver.wait(ground.patience, leaving=_DUMP_SECONDS)
-    assert answer is not None
-    assert answer.error is None, answer.message
-    ground.check()
-    return f"-XX:SharedArchiveFile={file}"
-
-
 @pytest.fixture
-def ground(
-    server: ServerInfo, faults: Faults, java_options: str, request: pytest.FixtureRequest, tmp_path: Path
-) -> Iterator[Ground]:
+def ground(server: ServerInfo, faults: Faults, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ground]:
     """An empty store, and nobody at work on it."""
     # Tests that follow in this process may have a store of their own, with other credentials.
     with patch.dict(os.environ):
-        yield _ground(server, faults, tmp_path, request.node.nodeid, java_options)
-
-
-def _ground(server: ServerInfo, faults: Faults, folder: Path, name: str, java: str) -> Ground:
-    settings = connect(load("test", _SETTINGS), replace(server, endpoint=faults.endpoint))
-    options = {
-        "spark.driver.extraJavaOptions": f"{_JAVA} {java}",
-        "spark.local.dir": str(folder / "spark"),
-        "spark.hadoop.hadoop.tmp.dir": str(folder / "hadoop"),
-    }
-    settings = override(settings, "spark", options=settings.spark.options | options)
-    return Ground(at_prefix(settings, name), faults, server.root, folder)
+        settings = connect(load("test", _SETTINGS), replace(server, endpoint=faults.endpoint))
+        options = {
+            "spark.local.dir": str(tmp_path / "spark"),
+            "spark.hadoop.hadoop.tmp.dir": str(tmp_path / "hadoop"),
+        }
+        settings = override(settings, "spark", options=settings.spark.options | options)
+        yield Ground(at_prefix(settings, request.node.nodeid), faults, server.root, tmp_path)
 
 
 def _rounds(config: pytest.Config) -> int:

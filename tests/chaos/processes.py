@@ -21,6 +21,7 @@ Kill = Literal["machine", "driver", "jvm"]
 _MARK = "FRUITS_CHAOS_RUN"
 _DRIVER = Path(__file__).with_name("driver.py")
 _ROOT = Path(__file__).parents[2]
+_LEAVING_SECONDS = 30.0
 
 
 class Driver:
@@ -85,8 +86,8 @@ class Driver:
         daemons = self.find("pyspark.worker")
         return [pid for pid in daemons if _parent(pid) in daemons]
 
-    def wait(self, seconds: float, leaving: float = 30.0) -> Answer | None:
-        """Wait for the end; None where it was killed. What it started must end with it, in `leaving` seconds.
+    def wait(self, seconds: float) -> Answer | None:
+        """Wait for the end; None where it was killed. What it started must end with it.
 
         Raises
         ------
@@ -97,14 +98,14 @@ class Driver:
             said, _ = self._process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"No end after {seconds} s:\n{self.log()}") from None
-        self._see_them_leave(leaving)
+        self._see_them_leave()
         if self._process.returncode == -signal.SIGKILL:
             return None
         assert self._process.returncode == 0, f"exit {self._process.returncode}:\n{self.log()}"
         return Answer(**json.loads(said.splitlines()[-1]))
 
-    def _see_them_leave(self, seconds: float) -> None:
-        limit = time.monotonic() + seconds
+    def _see_them_leave(self) -> None:
+        limit = time.monotonic() + _LEAVING_SECONDS
         while left := self.processes():
             assert time.monotonic() < limit, f"left over: {[_command(pid) for pid in left]}"
             time.sleep(0.05)
