@@ -64,9 +64,10 @@ def main() -> None:
             # Its end of file is the JVM's end.
             gateway.proc.stdin.close()
             gateway.proc.wait(_SECONDS)
-    for old in archive.parent.glob("spark-*.jsa"):
-        old.unlink()
     new.rename(archive)
+    for other in archive.parent.glob("spark-*.jsa"):
+        if other != archive:
+            other.unlink()
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def command(
     fruits reprocess --model --set model.weights=retrained.pt
     """
     from conf.s3 import check_bucket, object_store
-    from streaming.reprocess import listed_by, matching, rejected, relist
+    from streaming.reprocess import listed_by, matching, not_awaited, rejected, relist
 
     if rejects + bool(patterns) + bool(manifest) + model != 1:
         raise click.UsageError("Say what: one of --rejects, --keys, --manifest, --model.")
@@ -60,11 +60,17 @@ def command(
         choose = listed_by(int(numbers[1]), int(numbers[2] or numbers[1]))
     else:
         archived = settings.discovery.clean == "archive"
-        choose = rejected([Reason(reason) for reason in reasons]) if rejects else matching(patterns, archived=archived)
+        if rejects:
+            choose = rejected([Reason(reason) for reason in reasons], archived=archived)
+        else:
+            choose = matching(patterns, archived=archived)
     with opened(settings) as settings:
         check_bucket(settings.storage)
         store = object_store(settings.storage)
-        versions = choose(settings.storage, store)
+        chosen = choose(settings.storage, store)
+        versions = not_awaited(settings.storage, store, chosen)
+        if len(versions) < len(chosen):
+            say(f"{len(chosen) - len(versions)} photographs are listed already, and under way: they are left out.")
         if dry_run:
             for version in versions:
                 click.echo(version.key)
@@ -72,7 +78,7 @@ def command(
         elif versions:
             written = relist(settings.storage, store, versions)
             say(f"{len(versions)} photographs are listed again, in {_span(written)}. `fruits stream` takes them up.")
-        else:
+        elif not chosen:
             say("Nothing to do: no photograph fits that.")
 
 

@@ -7,7 +7,7 @@ model takes it up: it sets the property, and featurizes what is listed. Any step
 
 import json
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import obstore
@@ -21,7 +21,7 @@ from conf.tables import MODEL, VIEWS
 from streaming.ledger import Ledger
 from streaming.listing import list_landing
 from streaming.manifests import Landed
-from streaming.reprocess import relist
+from streaming.reprocess import dated, relist
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -83,9 +83,8 @@ def plan_change(storage: Storage, store: ObjectStore, model_id: str) -> Change:
             row = wanted.get(version.key)
             if row is None:
                 continue
-            if (version.key, version.etag) in featurized:
-                # An event's time is finer than a listing's, and the row of the later time is the current one.
-                versions.append(replace(version, last_modified=max(version.last_modified, row["last_modified"])))
+            if version.name in featurized:
+                versions.append(dated(version, row["last_modified"]))
                 there += 1
             # One that was overwritten since is a new arrival, which the stream takes in by itself, unless it did so
             # before, and refused it.

@@ -45,22 +45,38 @@ def last_plan(store: ObjectStore, prefix: str) -> Plan:
     StateError
         Where it is damaged.
     """
-    with store_answers(f"{prefix}/offsets/"):
-        batches = [
-            int(name)
-            for page in obstore.list(store, f"{prefix}/offsets/")
-            for meta in page
-            if (name := meta["path"].rsplit("/", 1)[-1]).isdigit()
-        ]
-    if not batches:
+    planned = _newest(store, f"{prefix}/offsets/")
+    if planned is None:
         return Plan()
-    path = f"{prefix}/offsets/{max(batches)}"
+    # Spark purges old entries while it runs; where this one is gone, a newer one has come since the listing.
+    return _plan(store, prefix, planned) or last_plan(store, prefix)
+
+
+def last_done(store: ObjectStore, prefix: str) -> Plan | None:
+    """The last micro-batch that was carried out to its end, as Spark noted; None where it noted none.
+
+    Raises
+    ------
+    StateError
+        Where its entry of the offset log is damaged.
+    """
+    done = _newest(store, f"{prefix}/commits/")
+    return None if done is None else _plan(store, prefix, done)
+
+
+def _newest(store: ObjectStore, log: str) -> int | None:
+    with store_answers(log):
+        names = (meta["path"].rsplit("/", 1)[-1] for page in obstore.list(store, log) for meta in page)
+        return max((int(name) for name in names if name.isdigit()), default=None)
+
+
+def _plan(store: ObjectStore, prefix: str, batch_id: int) -> Plan | None:
+    path = f"{prefix}/offsets/{batch_id}"
     log = _read(store, path)
     if log is None:
-        # Spark purges old entries while it runs; a newer one has come since the listing.
-        return last_plan(store, prefix)
+        return None
     try:
-        return Plan(max(batches), int(json.loads(log.splitlines()[-1])["manifest"]))
+        return Plan(batch_id, int(json.loads(log.splitlines()[-1])["manifest"]))
     except (ValueError, KeyError, TypeError, IndexError):
         raise _damaged(path) from None
 

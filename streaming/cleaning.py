@@ -129,7 +129,7 @@ class Cleaner:
         versions = self._manifests.read(number)
         self._refuse_elsewhere(number, versions)
         features, rejects = durable.of(number)
-        accounted = [v for v in versions if (v.key, v.etag) in features or (v.key, v.etag) in rejects]
+        accounted = [v for v in versions if v.name in features or v.name in rejects]
         # Of the manifests before a rebuilding of the state, what no table has is listed anew by a later one.
         if len(accounted) < len(versions) and number > rebuilt_as_of(self._store, self._storage):
             return False
@@ -138,9 +138,9 @@ class Cleaner:
             stay = [v.key for v in accounted if not can_archive(self._storage, v)]
         else:
             # What was refused is kept nowhere else, and people want to look at it.
-            chosen, stay = [v for v in accounted if (v.key, v.etag) in features], []
+            chosen, stay = [v for v in accounted if v.name in features], []
             # Listed again and not read yet, it is still needed; an archive would have it.
-            if not self._awaited(durable.newest).isdisjoint((v.key, v.etag) for v in chosen):
+            if not self._manifests.names(after=durable.newest).isdisjoint(v.name for v in chosen):
                 return False
         self._check()
         with ThreadPoolExecutor(IN_FLIGHT, "clean") as pool:
@@ -153,11 +153,6 @@ class Cleaner:
         did.manifests += 1
         did.stay += stay
         return True
-
-    def _awaited(self, newest: int) -> set[tuple[str, str]]:
-        """What is listed by manifests of which no table has anything yet."""
-        waiting = self._manifests.numbers(after=newest)
-        return {(version.key, version.etag) for number in waiting for version in self._manifests.read(number)}
 
     def _refuse_elsewhere(self, number: int, versions: Sequence[Landed]) -> None:
         landing = self._storage.landing

@@ -86,7 +86,7 @@ class Discovery:
             if version in self._known:
                 self._arrivals.taken((version,), self._known.last)
                 continue
-            if (version.key, version.etag) in piece:
+            if version.name in piece:
                 continue
             if piece and size + version.size > limits.size:
                 self._held_back = version

@@ -3,7 +3,9 @@
 `state/lease.json` says who holds it. It is only ever written on condition that it is still what was last read, so of
 any number of streams one wins. The holder renews it, and renews it once more before each commit: a driver that was
 paused, lost the lease and wakes up finds that out before it commits. What remains is the time between that renewal and
-the end of the commit: a driver paused there, for longer than the lease lasts, commits beside its successor.
+the end of the commit: a driver paused there, for longer than the lease lasts, commits beside its successor, and may
+overwrite a commit of it, as the check for a free number and the write of a commit are two requests. The rows that this
+loses are missed at the next start (`streaming.state`).
 
 Whether a lease has run out is told by the store's clock alone: its `Date` against the object's `Last-Modified`.
 """
@@ -167,7 +169,8 @@ class Lease:
         """Write on a condition; tells whether it held."""
         from botocore.exceptions import BotoCoreError, ClientError
 
-        body = {"holder": holder and asdict(holder), "seconds": self._seconds}
+        # No two writes are of the same bytes, and so of the same etag: a renewal must not pass for what it renewed.
+        body = {"holder": holder and asdict(holder), "seconds": self._seconds, "write": uuid.uuid4().hex}
         try:
             answer = self._client.put_object(
                 Bucket=self._storage.bucket, Key=_key(self._storage), Body=json.dumps(body).encode(), **condition

@@ -139,21 +139,38 @@ def last_number(store: ObjectStore, storage: Storage) -> int:
 
 def rebuilt_as_of(store: ObjectStore, storage: Storage) -> int:
     """The number as of which the ledger was rebuilt from the tables, of which only its first line is read; else 0."""
+    return _saved_line(store, storage).rebuilt
+
+
+def listed_up_to(store: ObjectStore, storage: Storage, number: int) -> int:
+    """Entries of all manifests up to a number, at the cost of the first lines of those since the ledger was saved."""
+    saved = _saved_line(store, storage)
+    manifests = Manifests(store, storage.state_key("manifests"))
+    first, last = sorted((saved.last, number))
+    between = [found for found in manifests.numbers(after=first) if found <= last]
+    with ThreadPoolExecutor(_READS_IN_FLIGHT, "manifests") as pool:
+        entries = sum(pool.map(manifests.count, between))
+    return saved.listed + (entries if saved.last < number else -entries)
+
+
+def _saved_line(store: ObjectStore, storage: Storage) -> Saved:
+    """What the first line of the saved ledger says; as if there were none where it is damaged."""
     prefix = storage.state_key("seen")
     numbers = saved_numbers(store, prefix)
     if not numbers:
-        return 0
+        return Saved()
     path = _path(prefix, max(numbers))
     with store_answers(path):
         try:
             start = bytes(obstore.get_range(store, path, start=0, length=_HEADER_BYTES))
         except (NotFoundError, FileNotFoundError):
             # A newer one has taken its place since the listing.
-            return rebuilt_as_of(store, storage)
+            return _saved_line(store, storage)
     try:
-        return int(json.loads(start.partition(b"\n")[0])["rebuilt"])
+        found = json.loads(start.partition(b"\n")[0])
+        return Saved(int(found["manifest"]), int(found["listed"]), int(found.get("rebuilt", 0)))
     except (ValueError, KeyError, TypeError):
-        return 0
+        return Saved()
 
 
 def saved_numbers(store: ObjectStore, prefix: str) -> list[int]:

@@ -40,6 +40,11 @@ class Landed:
     last_modified: datetime
     """In UTC."""
 
+    @property
+    def name(self) -> tuple[str, str]:
+        """What tells it from all others: key and etag."""
+        return self.key, self.etag
+
 
 @dataclass(frozen=True, slots=True)
 class Listed(Landed):
@@ -146,6 +151,10 @@ class Manifests:
                     stem = meta["path"].rsplit("/", 1)[-1].removesuffix(".jsonl")
                     if stem.isdigit():
                         yield int(stem)
+
+    def names(self, after: int) -> set[tuple[str, str]]:
+        """Key and etag of everything that manifests beyond `after` list."""
+        return {version.name for number in self.numbers(after) for version in self.read(number)}
 
     def _from_header(self, number: int, name: str, convert: Callable[[Any], T]) -> T:
         path = self._path(number)

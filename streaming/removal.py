@@ -10,6 +10,7 @@ Copy and delete are each made on condition of the etag. What remains depends on 
 Etags are compared, never computed: that of an upload in parts is no digest of the bytes.
 """
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import obstore
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 # It is gone, or another version is there, or is just being written.
 _ANOTHER = {"NoSuchKey", "404", "PreconditionFailed", "412", "ConditionalRequestConflict"}
+# The times that an event, a listing and a HEAD tell of one drop differ by less: some have whole seconds.
+_SAME_DROP = timedelta(seconds=2)
 
 
 class Remover:
@@ -58,36 +61,45 @@ class Remover:
         return self._is_there(version) and self._delete(version)
 
     def _copy(self, version: Landed) -> bool:
-        return self._held(
-            self._client.copy_object,
-            Key=archive_key(self._storage, version),
-            CopySource={"Bucket": self._storage.bucket, "Key": version.key},
-            CopySourceIfMatch=f'"{version.etag}"',
+        return (
+            self._held(
+                self._client.copy_object,
+                Key=archive_key(self._storage, version),
+                CopySource={"Bucket": self._storage.bucket, "Key": version.key},
+                CopySourceIfMatch=f'"{version.etag}"',
+            )
+            is not None
         )
 
     def _is_there(self, version: Landed) -> bool:
+        """Whether it is there, and is not the same bytes dropped again since: these stay, for people to decide."""
         with store_answers(version.key):
             try:
-                return (obstore.head(self._store, version.key)["e_tag"] or "").strip('"') == version.etag
+                found = obstore.head(self._store, version.key)
+                etag, landed_at = found["e_tag"] or "", found["last_modified"]
             except (NotFoundError, FileNotFoundError):
                 return False
             except ValueError:
                 # S3 knows keys that obstore does not: empty segments, `.` and `..`, control characters.
-                return self._held(self._client.head_object, Key=version.key, IfMatch=f'"{version.etag}"')
+                answer = self._held(self._client.head_object, Key=version.key, IfMatch=f'"{version.etag}"')
+                if answer is None:
+                    return False
+                etag, landed_at = answer["ETag"], answer["LastModified"]
+        return etag.strip('"') == version.etag and landed_at - version.last_modified < _SAME_DROP
 
     def _delete(self, version: Landed) -> bool:
-        return self._held(self._client.delete_object, Key=version.key, IfMatch=f'"{version.etag}"')
+        return self._held(self._client.delete_object, Key=version.key, IfMatch=f'"{version.etag}"') is not None
 
-    def _held(self, request: Any, **arguments: Any) -> bool:
-        """Make a request on a condition; tells whether it held."""
+    def _held(self, request: Any, **arguments: Any) -> dict[str, Any] | None:
+        """Make a request on a condition; gives its answer where that held, else None."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            request(Bucket=self._storage.bucket, **arguments)
+            answer: dict[str, Any] = request(Bucket=self._storage.bucket, **arguments)
         except ClientError as error:
             if error.response["Error"]["Code"] in _ANOTHER:
-                return False
+                return None
             raise explain(error, self._storage) from None
         except BotoCoreError as error:
             raise explain(error, self._storage) from None
-        return True
+        return answer

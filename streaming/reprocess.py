@@ -22,7 +22,7 @@ from streaming.archive import archive_key
 from streaming.ledger import Ledger, last_number
 from streaming.listing import list_below, list_landing
 from streaming.manifests import Landed, Manifests
-from streaming.state import TABLES
+from streaming.state import TABLES, last_manifest, open_tables
 
 # Photographs a manifest: a batch of seconds on a laptop.
 _FILES = 1000
@@ -31,8 +31,14 @@ _EARLIEST = datetime.fromtimestamp(0, UTC)
 Chooser = Callable[[Storage, ObjectStore], list[Landed]]
 
 
-def rejected(reasons: Sequence[Reason] = ()) -> Chooser:
-    """Choose what is in rejects, for one of these reasons or for any, and was not featurized since."""
+def rejected(reasons: Sequence[Reason] = (), *, archived: bool = False) -> Chooser:
+    """Choose what is in rejects, for one of these reasons or for any, and was not featurized since.
+
+    Parameters
+    ----------
+    archived
+        Whether to look in the archive, too, for those of which the manifest is lost.
+    """
 
     def choose(storage: Storage, store: ObjectStore) -> list[Landed]:
         rejects = open_table(storage, "rejects")
@@ -48,11 +54,18 @@ def rejected(reasons: Sequence[Reason] = ()) -> Chooser:
         manifests = Manifests(store, storage.state_key("manifests"))
         numbers = {row["manifest"] for row in wanted if (row["key"], row["etag"]) in chosen}
         kept = numbers.intersection(manifests.numbers(after=min(numbers, default=1) - 1))
-        if kept == numbers:
-            return _once(v for number in sorted(numbers) for v in manifests.read(number) if (v.key, v.etag) in chosen)
-        # Manifests were lost, and the state rebuilt without them.
-        with closing(control_client(storage)) as client:
-            return [v for v in list_landing(client, storage) if (v.key, v.etag) in chosen]
+        found = _once(v for number in sorted(kept) for v in manifests.read(number) if v.name in chosen)
+        # Of manifests that were lost, when the state was rebuilt without them.
+        lost = chosen.difference(v.name for v in found)
+        if lost:
+            with closing(control_client(storage)) as client:
+                landed = list(list_landing(client, storage))
+            there = {version.key for version in landed}
+            if archived:
+                keys = {key for key, _ in lost} - there
+                landed += _newest_archived(storage, store, keys.__contains__)
+            found += [v for v in landed if v.name in lost]
+        return found
 
     return choose
 
@@ -74,7 +87,8 @@ def matching(patterns: Sequence[str], *, archived: bool = False) -> Chooser:
         ledger = Ledger(store, storage)
         with closing(control_client(storage)) as client:
             landed = [version for version in list_landing(client, storage) if matches(version.key)]
-        chosen = [version for version in landed if version in ledger]
+        newest = _newest_rows(storage)
+        chosen = [dated(v, newest.get(v.key, v.last_modified)) for v in landed if v in ledger]
         if archived:
             there = {version.key for version in landed}
             chosen += _newest_archived(storage, store, lambda key: key not in there and matches(key))
@@ -95,13 +109,32 @@ def _newest_archived(storage: Storage, store: ObjectStore, wanted: Callable[[str
     manifests = Manifests(store, storage.state_key("manifests"))
     numbers = {row["manifest"] for row in rows.values()}
     kept = numbers.intersection(manifests.numbers(after=min(numbers) - 1)) if rows else numbers
-    listed = [v for number in sorted(kept) for v in manifests.read(number) if (v.key, v.etag) in rows]
+    listed = [v for number in sorted(kept) for v in manifests.read(number) if v.name in rows]
     # Manifests that were lost, and the state rebuilt without them, are older than any; their versions landed before
     # they were archived, and more is not known.
     lost = [Landed(r["key"], r["etag"], r["size"], _EARLIEST) for r in rows.values() if r["manifest"] not in kept]
     dated = [replace(v, last_modified=at) for v in lost if (at := archive.get(archive_key(storage, v)))]
     in_order = [*sorted(dated, key=_landed_at), *sorted(listed, key=_landed_at)]
     return list({v.key: v for v in in_order if archive_key(storage, v) in archive}.values())
+
+
+def dated(version: Landed, newest_row: datetime) -> Landed:
+    """What lies in the landing zone, with the time of its key's newest row where that is later.
+
+    An event's time is finer than a listing's, and of a key's rows that of the latest time is the current one.
+    """
+    return replace(version, last_modified=max(version.last_modified, newest_row))
+
+
+def _newest_rows(storage: Storage) -> dict[str, datetime]:
+    """Of each key in features, the time of its newest row."""
+    features = open_table(storage, "features")
+    if features is None:
+        return {}
+    rows = (
+        read_columns(features, storage, ["key", "last_modified"]).group_by("key").aggregate([("last_modified", "max")])
+    )
+    return {row["key"]: row["last_modified_max"] for row in rows.to_pylist()}
 
 
 def _landed_at(version: Landed) -> datetime:
@@ -124,6 +157,13 @@ def listed_by(first: int, last: int) -> Chooser:
     return choose
 
 
+def not_awaited(storage: Storage, store: ObjectStore, versions: Iterable[Landed]) -> list[Landed]:
+    """Leave out what is under way: a manifest lists it already, and no table has it yet."""
+    newest = max(map(last_manifest, open_tables(storage).values()), default=0)
+    awaited = Manifests(store, storage.state_key("manifests")).names(after=newest)
+    return [version for version in versions if version.name not in awaited]
+
+
 def relist(storage: Storage, store: ObjectStore, versions: Iterable[Landed]) -> list[int]:
     """List versions again; tells the numbers of the new manifests."""
     chosen = list(versions)
@@ -142,4 +182,4 @@ def relist(storage: Storage, store: ObjectStore, versions: Iterable[Landed]) -> 
 
 def _once(versions: Iterable[Landed]) -> list[Landed]:
     """Each version once, as it was listed last."""
-    return list({(version.key, version.etag): version for version in versions}.values())
+    return list({version.name: version for version in versions}.values())

@@ -1,5 +1,6 @@
 """Whether tables, manifests and checkpoint belong together. Parts of different age lose or double rows in silence."""
 
+import math
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ from conf.errors import REBUILD, ContractError, StateError
 from conf.settings import Storage
 from streaming import checkpoint
 from streaming.checkpoint import Plan
-from streaming.ledger import rebuilt_as_of, saved_numbers
+from streaming.ledger import listed_up_to, rebuilt_as_of, saved_numbers
 from streaming.manifests import Manifests
 
 if TYPE_CHECKING:
@@ -26,14 +27,16 @@ def check_state(storage: Storage, store: ObjectStore) -> Plan:
     Raises
     ------
     StateError
-        Where the state is missing, damaged or older than a table.
+        Where the state is missing, damaged or older than a table, or the tables lack rows of micro-batches that it
+        knows to be done.
     ContractError
         Where a table is missing.
     """
     prefix = storage.state_key("checkpoint")
     plan = checkpoint.last_plan(store, prefix)
     query_id = checkpoint.query_id(store, prefix)
-    for table, opened in open_tables(storage, planned=plan.batch_id >= 0).items():
+    tables = open_tables(storage, planned=plan.batch_id >= 0)
+    for table, opened in tables.items():
         if plan.batch_id < 0:
             # A ledger that was rebuilt from the tables needs no checkpoint: the first one goes on from it.
             if opened.file_uris() and rebuilt_as_of(store, storage) <= last_manifest(opened):
@@ -51,7 +54,21 @@ def check_state(storage: Storage, store: ObjectStore) -> Plan:
             f"Manifest {min(missing)} of {plan.manifest} is missing in {storage.uri('state/manifests/')}: without it, "
             f"what it lists would be taken in twice. Restore it, or {REBUILD}."
         )
+    done = checkpoint.last_done(store, prefix)
+    if done is not None:
+        _check_rows(storage, tables, done, listed_up_to(store, storage, done.manifest))
     return plan
+
+
+def _check_rows(storage: Storage, tables: "dict[str, DeltaTable]", done: Plan, listed: int) -> None:
+    """Each entry of a manifest of a batch that was done is a row. One that is lacking was lost for good."""
+    rows = sum(_rows(opened, done.manifest) for opened in tables.values())
+    if rows < listed:
+        raise StateError(
+            f"The tables below {storage.uri('tables/')} lack {listed - rows} of the {listed} rows that were written "
+            f"up to batch {done.batch_id}: one is older than the state, or rows were deleted from it. Restore all as "
+            f"of one moment, or {REBUILD}."
+        )
 
 
 def open_tables(storage: Storage, *, planned: bool = False) -> dict[str, "DeltaTable"]:
@@ -81,6 +98,17 @@ def last_manifest(opened: "DeltaTable") -> int:
     """The last manifest of which a table has rows, as far as its log tells."""
     added = pa.table(opened.get_add_actions(flatten=True))
     return pc.max(added["max.manifest"]).as_py() or 0 if "max.manifest" in added.column_names else 0
+
+
+def _rows(opened: "DeltaTable", manifest: int) -> float:
+    """How many rows a table has of manifests up to one, or a few more where they share files with later ones."""
+    added = pa.table(opened.get_add_actions(flatten=True))
+    if not {"num_records", "min.manifest"} <= set(added.column_names):
+        return 0 if not added.num_rows else math.inf
+    if added["num_records"].null_count or added["min.manifest"].null_count:
+        # Files that another program wrote without statistics.
+        return math.inf
+    return pc.sum(added.filter(pc.field("min.manifest") <= manifest)["num_records"]).as_py() or 0
 
 
 def _apart(storage: Storage, table: str, how: str) -> StateError:

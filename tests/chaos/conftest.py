@@ -1,6 +1,7 @@
 """One embedded S3 behind a proxy; each test has a prefix of the bucket to itself, and drivers of its own."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,14 @@ _SETTINGS = [
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rounds", type=int, default=0, help="the long form: so many rounds of deaths by chance")
     parser.addoption("--seed", type=int, default=1, help="of the first round; the next one's is one more")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = terminalreporter.getreports("passed")
+    rounds = [dict(report.user_properties)["killed"] for report in reports if report.user_properties]
+    if rounds:
+        killed = ", ".join(f"{who} {times}" for who, times in sorted(sum(rounds, Counter()).items()))
+        terminalreporter.write_line(f"Killed in {len(rounds)} rounds: {killed}")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -1,6 +1,8 @@
 """The ground that a test stands on: a store behind a proxy, what was dropped there, and what must come of it."""
 
 import hashlib
+import os
+import signal
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -8,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import count, cycle, islice
 from pathlib import Path
+from threading import Event, Timer
 from typing import Any
 
 import numpy as np
@@ -18,7 +21,7 @@ from conf.settings import Settings
 from conf.tables import Reason
 from scripts.accounting import account
 from scripts.drop import drop
-from scripts.embedded_s3 import ServerInfo, running
+from scripts.embedded_s3 import ServerInfo, running, serve
 from scripts.fruit_photos import draw_bad_objects, draw_photos
 from streaming.lease import Held, read
 from tests.chaos.driver import Answer, Order
@@ -42,6 +45,7 @@ _BAD = {
 }
 _SMALL_BYTES = 60_000
 _PHOTOGRAPHS = 20
+_OUTAGE_SECONDS = 3.0
 
 
 @dataclass
@@ -96,14 +100,38 @@ class Ground:
 
     def risk(self, point: Point | Nth, how: Kill, **more: Any) -> tuple[Answer | None, bool]:
         """A driver that is killed at a point, should it come there; what it said, and whether it was."""
+        killed = []
         with self.driver(**more) as driver:
             # What the orphans of a dead driver still do gets through.
-            trap = Trap(point, lambda: driver.kill(how), lost=how != "driver")
-            self.faults.hook = trap
+            lost = how in ("machine", "jvm")
+            self.faults.hook = Trap(point, lambda: killed.append(driver.kill(how)), lost=lost)
             try:
-                return driver.wait(self.patience), trap.sprung
+                return driver.wait(self.patience), any(killed)
             finally:
                 self.faults.hook = None
+
+    def risk_store(self, point: Point | Nth, **more: Any) -> tuple[Answer, bool]:
+        """A driver whose store is killed at a point, and is back seconds later; what it said, and whether it was."""
+        server, back = self.server(), Event()
+
+        def end() -> None:
+            self.faults.upstream = None
+            os.kill(server.pid, signal.SIGKILL)
+            Timer(_OUTAGE_SECONDS, come_back).start()
+
+        def come_back() -> None:
+            with serve(server.root) as again:
+                self.faults.upstream = again.endpoint.removeprefix("http://")
+            back.set()
+
+        trap = self.faults.hook = Trap(point, end, lost=True)
+        try:
+            answer = self.run(**more)
+        finally:
+            self.faults.hook = None
+            assert not trap.sprung or back.wait(self.patience)
+        assert (self.server().pid != server.pid) is trap.sprung
+        return answer, trap.sprung
 
     def run(self, **more: Any) -> Answer:
         """A driver from start to end, which nobody kills."""

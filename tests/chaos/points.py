@@ -49,7 +49,7 @@ def _commit(table: str, phase: Phase) -> Point:
     return Point(phase, "PUT", rf"tables/{table}/_delta_log/(?!{_FIRST_COMMIT})\d+\.json")
 
 
-POINTS = {
+_STREAM = {
     "lease taken": Point("after", "PUT", r"state/lease\.json"),
     "one table made": Point("after", "PUT", rf"tables/features/_delta_log/{_FIRST_COMMIT}\.json"),
     "manifest not written": Point("before", "PUT", r"state/manifests/\d+\.jsonl"),
@@ -66,13 +66,23 @@ POINTS = {
     "rejects committed": _commit("rejects", "after"),
     "batch not noted": Point("before", "PUT", r"state/checkpoint/commits/\d+"),
     "batch noted": Point("after", "PUT", r"state/checkpoint/commits/\d+"),
+}
+_CLEANING = {
     "photograph archived": Point("after", "PUT", r"archive/.*"),
     "photograph removed": Point("after", "DELETE", r"landing/.*"),
     "cleaning noted": Point("after", "PUT", r"state/cleaned\.json"),
+}
+_REFRESH = {
     "PCA model published": _commit("pca_models", "after"),
     "reduced not published": _commit("reduced", "before"),
     "reduced published": _commit("reduced", "after"),
 }
+POINTS = _STREAM | _CLEANING | _REFRESH
+
+
+def reachable(*, clean: bool, refresh: bool) -> list[Point]:
+    """Those that a driver may come to, by whether it cleans the landing zone and whether a refresh follows."""
+    return list((_STREAM | (_CLEANING if clean else {}) | (_REFRESH if refresh else {})).values())
 
 
 class Trap:

@@ -15,8 +15,10 @@ from typing import Literal
 
 from tests.chaos.driver import Answer, Order
 
-Kill = Literal["machine", "driver", "jvm"]
-"""All at once, as by a power cut; the Python driver alone, whose JVM goes on until it notices; the JVM alone."""
+Kill = Literal["machine", "driver", "jvm", "workers"]
+"""All at once, as by a power cut; the Python driver alone, whose JVM goes on until it notices; the JVM alone; the
+Python workers, where there are any just then.
+"""
 
 _MARK = "FRUITS_CHAOS_RUN"
 _DRIVER = Path(__file__).with_name("driver.py")
@@ -48,17 +50,23 @@ class Driver:
                 start_new_session=True,
             )
 
-    def kill(self, how: Kill) -> None:
-        """Kill -9."""
-        if how == "machine":
-            # Stopped first, so that none sees another's end.
-            self.signal(signal.SIGSTOP)
-            self.signal(signal.SIGKILL)
-        elif how == "driver":
-            os.kill(self._process.pid, signal.SIGKILL)
-        else:
-            for pid in self.find("java"):
+    def kill(self, how: Kill) -> bool:
+        """Kill -9; tells whether that was the end of any."""
+        match how:
+            case "machine":
+                found = self.processes()
+                # Stopped first, so that none sees another's end.
+                self.signal(signal.SIGSTOP)
+            case "driver":
+                found = [self._process.pid]
+            case "jvm":
+                found = self.find("java")
+            case "workers":
+                found = self.workers()
+        for pid in found:
+            with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        return bool(found)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to all of its processes."""

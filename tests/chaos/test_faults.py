@@ -1,16 +1,10 @@
 """A store that errs, stalls and loses answers, and one that ends and comes back."""
 
-import os
-import signal
-import time
-from threading import Thread
-
 import pytest
 
-from scripts.embedded_s3 import serve
 from tests.chaos.faults import FAULTS, Odds
 from tests.chaos.ground import Ground
-from tests.chaos.points import POINTS, Trap
+from tests.chaos.points import POINTS
 from tests.integration.tables import rows
 
 pytestmark = pytest.mark.usefixtures("long_form")
@@ -31,26 +25,8 @@ def test_a_store_that_errs_often_is_one_message_at_worst(ground: Ground) -> None
 
 def test_a_store_that_ends_and_comes_back_loses_and_doubles_nothing(ground: Ground) -> None:
     ground.drop(5, bad=3)
-    server = ground.server()
-
-    def end() -> None:
-        ground.faults.upstream = None
-        os.kill(server.pid, signal.SIGKILL)
-
-    def come_back() -> None:
-        assert trap.wait(ground.patience)
-        time.sleep(3)
-        with serve(server.root) as again:
-            ground.faults.upstream = again.endpoint.removeprefix("http://")
-
-    trap = Trap(POINTS["photograph read"], end, lost=True)
-    ground.faults.hook = trap
-    returning = Thread(target=come_back)
-    returning.start()
-    answer = ground.run()
-    returning.join()
-    ground.faults.hook = None
-    assert ground.server().pid != server.pid
+    answer, killed = ground.risk_store(POINTS["photograph read"])
+    assert killed
     assert {row["reason"] for row in rows(ground.settings, "rejects")}.isdisjoint({"gone", "replaced"})
     ground.check_no_duplicates()
     ground.finish()

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import obstore
 import pytest
-from click.testing import CliRunner, Result
 
 import streaming.model
 import streaming.stream
@@ -21,11 +20,11 @@ from conf.settings import Settings
 from scripts import sql
 from scripts.accounting import account
 from scripts.fruit_photos import draw_photos
-from scripts.fruits import fruits
 from scripts.session import override
 from streaming.lease import Lease
 from streaming.model import identify, load_model
 from streaming.stream import run
+from tests.integration.commands import reprocess
 from tests.integration.features import DAY, MODEL, Rows, draw_vectors, write
 from tests.integration.tables import rows
 
@@ -54,12 +53,6 @@ def changed(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     return change
 
 
-def reprocess(settings: Settings, *words: str) -> Result:
-    storage = settings.storage
-    given = [f"--set=storage.{name}={getattr(storage, name)}" for name in ("bucket", "prefix", "endpoint")]
-    return CliRunner().invoke(fruits, ["reprocess", "--model", "--profile", "test", *given, *words])
-
-
 def model_of(settings: Settings) -> str:
     opened = open_table(settings.storage, "features")
     assert opened is not None
@@ -83,21 +76,21 @@ def test_all_that_is_there_is_featurized_by_the_other_model(
     drop_files({restored: LATER["kiwi/later.jpg"], spoilt: b"no photograph"})
     run(spark, settings, once=True)
     drop_files({restored: GOOD[restored]})
-    agreed = reprocess(settings)
+    agreed = reprocess(settings, "--model")
     assert (agreed.exit_code, "is of model efficientnet_lite0/" in agreed.output) == (1, True), agreed
     changed()
     with pytest.raises(ContractError, match=rf"{OLD}, the settings name {NEW}.*`fruits reprocess --model`"):
         run(spark, settings, once=True)
     obstore.delete(object_store(settings.storage), settings.storage.landing + gone)
     drop_files(LATER)
-    dry = reprocess(settings, "--dry-run")
+    dry = reprocess(settings, "--model", "--dry-run")
     assert "4 photographs would be listed again" in dry.output
-    asked = reprocess(settings)
+    asked = reprocess(settings, "--model")
     assert asked.exit_code == 0
     assert "2 photographs are not in the landing zone any more" in asked.output
     assert "4 photographs are listed again, in manifest 3." in asked.output
     for words in ((), ("--dry-run",)):
-        assert "was asked for already" in reprocess(settings, *words).output
+        assert "was asked for already" in reprocess(settings, "--model", *words).output
     assert model_of(settings) == OLD
 
     assert run(spark, settings, once=True).features == 4 + len(LATER)
@@ -111,7 +104,7 @@ def test_all_that_is_there_is_featurized_by_the_other_model(
         {*GOOD, *LATER} - {gone, spoilt}
     )
     # Once more, there is nothing to change, and the stream starts as ever.
-    assert reprocess(settings).exit_code == 1
+    assert reprocess(settings, "--model").exit_code == 1
     assert run(spark, settings, once=True).objects == 0
 
 
@@ -123,20 +116,20 @@ def test_what_was_asked_for_binds_the_stream_until_it_is_taken_back(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(streaming.model, "identify", lambda *_: NEW)
         with Lease(settings.storage, 30):
-            held = reprocess(settings)
+            held = reprocess(settings, "--model")
         assert (held.exit_code, "Another stream works on" in held.output) == (1, True)
-        assert reprocess(settings).exit_code == 0
+        assert reprocess(settings, "--model").exit_code == 0
     with pytest.raises(ContractError, match=f"asked for model {NEW}, but the settings name {OLD}"):
         run(spark, settings, once=True)
     assert len(rows(settings, "features")) == len(GOOD)
-    assert f"{NEW} is not asked for any more" in reprocess(settings).output
+    assert f"{NEW} is not asked for any more" in reprocess(settings, "--model").output
     assert run(spark, settings, once=True).features == len(GOOD)
     # The time that an event told is finer than that of a listing.
     table = settings.storage.table_uri("features")
     spark.sql(f"UPDATE delta.`{table}` SET last_modified = last_modified + INTERVAL 900 MILLISECONDS")  # noqa: S608
     # Killed between the table's property and the request, a stream finds the request once more.
     changed()
-    assert reprocess(settings).exit_code == 0
+    assert reprocess(settings, "--model").exit_code == 0
     path = settings.storage.state_key("model.json")
     request = bytes(obstore.get(object_store(settings.storage), path).bytes())
     assert json.loads(request) == {"contract": 1, "model_id": NEW}
@@ -147,7 +140,7 @@ def test_what_was_asked_for_binds_the_stream_until_it_is_taken_back(
 
 
 def test_before_the_first_stream_there_is_nothing_to_change(settings: Settings) -> None:
-    said = reprocess(settings)
+    said = reprocess(settings, "--model")
     assert (said.exit_code, "tables/features yet" in said.output) == (1, True)
 
 

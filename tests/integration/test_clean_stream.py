@@ -113,6 +113,24 @@ def test_what_was_archived_can_be_featurized_again_after_all_state_was_lost(
     assert len(rows(settings, "features")) == 2 * len(GOOD)
 
 
+def test_what_was_refused_and_archived_is_found_without_its_manifest(
+    spark: "SparkSession", settings: Settings, drop_files: Drop
+) -> None:
+    settings = cleaned_at_once(settings, "archive")
+    storage, store = settings.storage, object_store(settings.storage)
+    first, second = sorted(GOOD)[:2]
+    refusing = override(settings, "images", max_bytes=10)
+    drop_files({first: GOOD[first]})
+    run(spark, refusing, once=True)
+    obstore.delete(store, [meta["path"] for meta in obstore.list(store, storage.state_key("")).collect()])
+    drop_files({second: GOOD[second]})
+    run(spark, refusing, once=True, rebuild_state=True)
+    assert below(settings, storage.landing) == []
+    assert [v.key for v in rejected()(storage, store)] == [storage.landing + second]
+    relist(storage, store, rejected(archived=True)(storage, store))
+    assert run(spark, settings, once=True).features == 2
+
+
 def test_the_stream_goes_on_where_cleaning_fails(
     spark: "SparkSession",
     settings: Settings,

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -131,6 +132,15 @@ def test_an_overwrite_after_the_accounting_is_never_touched(zone: Zone, how: str
     zone.account(2, [zone.put("apple/1.jpg", b"not seen yet")])
     assert zone.clean(how) == 1
     assert zone.landed() == []
+
+
+@HOW
+def test_the_same_bytes_dropped_again_stay(zone: Zone, how: str) -> None:
+    for number, name in enumerate(("apple/1.jpg", ODD[2]), 1):
+        again = zone.put(name)
+        zone.account(number, [replace(again, last_modified=again.last_modified - timedelta(seconds=10))])
+    assert zone.clean(how) == 0
+    assert zone.landed() == sorted(["apple/1.jpg", ODD[2]])
 
 
 @pytest.mark.parametrize(

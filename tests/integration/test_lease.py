@@ -42,6 +42,16 @@ def test_it_is_free_again_when_given_back(settings: Settings) -> None:
                 Lease(settings.storage, SECONDS).__enter__()
 
 
+def test_a_renewal_does_not_pass_for_what_it_renewed(settings: Settings) -> None:
+    with Lease(settings.storage, SECONDS) as lease:
+        # Somebody else has read this just when it had run out, and would take it over on that condition.
+        seen = read(lease._client, settings.storage)
+        assert seen is not None
+        lease.check()
+        assert not Lease(settings.storage, SECONDS)._write({"IfMatch": seen.etag}, STRANGER)
+        lease.check()
+
+
 def test_it_is_renewed_while_its_holder_lives(settings: Settings) -> None:
     with Lease(settings.storage, SECONDS), pytest.raises(LeaseError):
         time.sleep(SECONDS + 2)

@@ -100,6 +100,45 @@ def test_whatever_was_lost_is_noticed_and_a_state_in_order_left_as_it_is(
     assert state_files(settings) == whole
 
 
+def commit_older(spark: "SparkSession", settings: Settings, table: str) -> None:
+    """The table's commits since it was made are lost."""
+    log = f"{settings.storage.prefix}tables/{table}/_delta_log/"
+    store = object_store(settings.storage)
+    obstore.delete(
+        store, [m["path"] for m in obstore.list(store, log).collect() if not m["path"].endswith(f"{0:020}.json")]
+    )
+
+
+def deleted_from(spark: "SparkSession", settings: Settings, table: str) -> None:
+    spark.sql(f"DELETE FROM delta.`{settings.storage.table_uri(table)}` WHERE batch_id = 1")  # noqa: S608
+
+
+def restored(spark: "SparkSession", settings: Settings, table: str) -> None:
+    spark.sql(f"RESTORE TABLE delta.`{settings.storage.table_uri(table)}` TO VERSION AS OF 0")
+
+
+@pytest.mark.parametrize(
+    ("loss", "table"),
+    [(commit_older, "features"), (commit_older, "rejects"), (deleted_from, "features"), (restored, "features")],
+)
+def test_tables_that_lack_rows_are_noticed_and_what_they_lack_is_taken_in_again(
+    spark: "SparkSession",
+    settings: Settings,
+    drop_files: Drop,
+    loss: Callable[["SparkSession", Settings, str], None],
+    table: str,
+) -> None:
+    drop_files(FIRST)
+    run(spark, settings, once=True)
+    drop_files(SECOND | BAD)
+    run(spark, settings, once=True)
+    loss(spark, settings, table)
+    with pytest.raises(ContractError, match=r"lack \d of the 8 rows .* up to batch 1: one is older.*--rebuild-state"):
+        run(spark, settings, once=True)
+    run(spark, settings, once=True, rebuild_state=True)
+    assert_exact(settings, FIRST | SECOND)
+
+
 @pytest.mark.parametrize("what", ["all of it", "replaced by an older copy"])
 def test_what_was_lost_is_rebuilt(spark: "SparkSession", settings: Settings, drop_files: Drop, what: str) -> None:
     loss, _ = LOSSES[what]

@@ -15,6 +15,7 @@ from scripts.fruit_photos import draw_photos
 from scripts.session import override
 from streaming.reprocess import Chooser, listed_by, matching, rejected, relist
 from streaming.stream import run
+from tests.integration.commands import reprocess
 from tests.integration.tables import rows
 
 if TYPE_CHECKING:
@@ -79,6 +80,33 @@ def test_chosen_by_path_or_by_manifest_and_current_once(
         found = asked.ask("SELECT manifest FROM current ORDER BY manifest").read_all()["manifest"].to_pylist()
     assert found == [1, 1, 1, 2]
     assert len(rows(settings, "features")) == 5
+
+
+def test_what_an_event_told_of_does_not_outrank_its_next_row(
+    spark: "SparkSession", settings: Settings, drop_files: Drop
+) -> None:
+    drop_files(GOOD)
+    run(spark, settings, once=True)
+    # An event's time is finer than that of a listing.
+    table = settings.storage.table_uri("features")
+    spark.sql(f"UPDATE delta.`{table}` SET last_modified = last_modified + INTERVAL 900 MILLISECONDS")  # noqa: S608
+    again(settings, matching(["*"]))
+    run(spark, settings, once=True)
+    with sql.tables(settings.storage) as asked:
+        found = asked.ask("SELECT DISTINCT manifest FROM current").read_all()["manifest"].to_pylist()
+    assert found == [2]
+
+
+def test_what_is_under_way_is_not_listed_again(spark: "SparkSession", settings: Settings, drop_files: Drop) -> None:
+    name = min(GOOD)
+    drop_files(GOOD)
+    run(spark, settings, once=True)
+    assert "4 photographs are listed again" in reprocess(settings, "--keys", "*").output
+    assert "4 photographs are listed already, and under way" in reprocess(settings, "--keys", "*", "--dry-run").output
+    assert "listed again" not in reprocess(settings, "--keys", name).output
+    run(spark, settings, once=True)
+    assert len(rows(settings, "features")) == 2 * len(GOOD)
+    assert "1 photographs are listed again" in reprocess(settings, "--keys", name).output
 
 
 def test_nothing_fits(settings: Settings, drop_files: Drop) -> None:

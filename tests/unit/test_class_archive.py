@@ -1,4 +1,4 @@
-"""The archive of Spark's classes: one for each Java, made where it is missing, and never needed."""
+"""The archive of Spark's classes: one for each Java and class path, made where it is missing, and never needed."""
 
 import logging
 import shlex
@@ -10,6 +10,7 @@ import pytest
 
 from conf import class_archive as module
 from conf.class_archive import class_archive, reading
+from conf.jars import listed_jars
 from conf.java import Java, find_java
 from scripts.class_archive import ensure_class_archive
 
@@ -24,6 +25,14 @@ def test_each_java_has_its_own(tmp_path: Path) -> None:
     older, newer = java_of(tmp_path / "a", "17.0.1"), java_of(tmp_path / "b", "17.0.2")
     assert class_archive(older) != class_archive(newer)
     assert class_archive(older) == class_archive(java_of(tmp_path / "c", "17.0.1"))
+
+
+def test_each_class_path_has_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    first = class_archive(find_java())
+    monkeypatch.setattr(module, "listed_jars", lambda: listed_jars()[1:])
+    second = class_archive(find_java())
+    monkeypatch.setattr(module, "cache_folder", lambda: tmp_path)
+    assert len({first, second, class_archive(find_java())}) == 3
 
 
 @pytest.fixture
