@@ -12,13 +12,15 @@ from multiprocessing.synchronize import Barrier
 import numpy as np
 from numpy.typing import NDArray
 
+from conf.settings import Images
 from scripts.session import say
 from streaming.decode import decode
+from streaming.engines import LiteRTEngine
 from streaming.model import Model, engine_of
 
 _IMAGES = 400
-_BATCH = 16
-_MAX_PIXELS = 100_000_000
+_BATCH = LiteRTEngine.batch
+_MAX_PIXELS = Images().max_pixels
 
 
 def bare_loop(model: Model, files: list[tuple[str, bytes]], cores: int, *, decoding: bool = False) -> float:

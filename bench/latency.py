@@ -12,7 +12,7 @@ import json
 import statistics
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice, pairwise
 from pathlib import Path
 from threading import Event
@@ -20,16 +20,15 @@ from typing import Any
 
 import obstore
 
-from bench.bare_loop import say
 from bench.photographs import photographs
 from conf.delta import dataset, open_table
 from conf.s3 import object_store
 from conf.settings import Settings, load
 from conf.spark import session
 from scripts.embedded_s3 import serve
-from scripts.session import connect
+from scripts.session import connect, say
 from streaming.sink import BatchReport
-from streaming.stream import run
+from streaming.stream import Summary, run
 
 # So many micro-batches, of one photograph each, warm the JVM up.
 _WARM_UP = 10
@@ -46,11 +45,6 @@ class Commits:
     def __call__(self, batch: BatchReport) -> None:
         self.at[batch.batch_id] = time.time()
         self.reports.append(batch)
-
-    def wait(self, batches: int) -> None:
-        """Until so many have ended."""
-        while len(self.at) < batches:
-            time.sleep(_LOOK_SECONDS)
 
 
 def main() -> None:
@@ -78,10 +72,10 @@ def measure(rate: float, seconds: float) -> dict[str, Any]:
             with ThreadPoolExecutor(1, "stream") as pool:
                 streaming = pool.submit(run, spark, settings, stop=stop, on_batch=commits)
                 try:
-                    warm = _warm_up(settings, files[0][1], commits)
+                    warm = _warm_up(settings, files[0][1], commits, streaming)
                     say("the stream is warm")
                     dropped = _drop(settings, files, count, rate)
-                    _wait_for(settings, len(dropped) + warm, commits)
+                    _wait(commits, len(dropped) + warm, streaming)
                 finally:
                     stop.set()
                 streaming.result()
@@ -102,11 +96,11 @@ def measure(rate: float, seconds: float) -> dict[str, Any]:
     }
 
 
-def _warm_up(settings: Settings, photograph: bytes, commits: Commits) -> int:
+def _warm_up(settings: Settings, photograph: bytes, commits: Commits, streaming: "Future[Summary]") -> int:
     store = object_store(settings.storage)
     for number in range(_WARM_UP):
         obstore.put(store, f"{settings.storage.landing}warm/{number}.jpg", photograph + bytes(number))
-        commits.wait(number + 1)
+        _wait(commits, number + 1, streaming)
     return _WARM_UP
 
 
@@ -124,9 +118,12 @@ def _drop(settings: Settings, files: list[tuple[str, bytes]], count: int, rate: 
     return dropped
 
 
-def _wait_for(settings: Settings, rows: int, commits: Commits) -> None:
-    while sum(report.objects for report in commits.reports) < rows:
+def _wait(commits: Commits, objects: int, streaming: "Future[Summary]") -> None:
+    """Until so many are in a table, or the stream has ended: then with what it ended with, if that was an error."""
+    while sum(report.objects for report in commits.reports) < objects and not streaming.done():
         time.sleep(_LOOK_SECONDS)
+    if streaming.done():
+        streaming.result()
 
 
 def _waits(settings: Settings, dropped: dict[str, float], commits: Commits) -> list[float]:

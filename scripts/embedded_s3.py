@@ -20,8 +20,6 @@ from conf.errors import StorageError
 from scripts import s3_guard, s3_server
 from scripts.s3_guard import SERVER, START, USERS, held, locked
 
-DEFAULT_ROOT = Path(".fruits/s3")
-
 
 @dataclass(frozen=True)
 class ServerInfo:
@@ -35,7 +33,7 @@ class ServerInfo:
 
 
 @contextmanager
-def serve(root: Path = DEFAULT_ROOT) -> Iterator[ServerInfo]:
+def serve(root: Path) -> Iterator[ServerInfo]:
     """Use the server on `root` for the length of a `with` block, starting it if none runs.
 
     Processes share one server. The last to leave stops it, by whatever end it comes (an exception, Ctrl-C, kill -9),
@@ -56,7 +54,7 @@ def serve(root: Path = DEFAULT_ROOT) -> Iterator[ServerInfo]:
             s3_guard.leave(root, user)
 
 
-def up(root: Path = DEFAULT_ROOT) -> ServerInfo:
+def up(root: Path) -> ServerInfo:
     """Start the server on `root`, or take over the one that runs, and leave it running until `down`.
 
     Raises
@@ -70,7 +68,7 @@ def up(root: Path = DEFAULT_ROOT) -> ServerInfo:
         return server
 
 
-def down(root: Path = DEFAULT_ROOT) -> bool:
+def down(root: Path) -> bool:
     """Stop the server on `root`, whoever uses it; False if none ran."""
     root = root.resolve()
     if not (root / SERVER).exists():
@@ -79,7 +77,7 @@ def down(root: Path = DEFAULT_ROOT) -> bool:
         return s3_guard.stop(root)
 
 
-def running(root: Path = DEFAULT_ROOT) -> ServerInfo | None:
+def running(root: Path) -> ServerInfo | None:
     """Tell how to reach the server on `root`, or None if none runs."""
     root = root.resolve()
     if not (root / SERVER).exists():

@@ -29,7 +29,7 @@ from streaming.readers import READERS
 from streaming.refusal import Refusal, from_decoder
 from streaming.silence import PillowSilence, silence_libraries
 
-__all__ = ["Photograph", "Refusal", "decode"]
+__all__ = ["Photograph", "decode"]
 
 # JPEG's own limit. Pillow keeps a pointer a row and resize a table a column: a picture of one pixel by fifty million
 # would pass `max_pixels` and cost gigabytes.

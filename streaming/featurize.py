@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from conf.s3 import object_store
 from conf.settings import Images, Storage
 from streaming.archive import archive_key
-from streaming.decode import Photograph, Refusal, decode
+from streaming.decode import Photograph, decode
 from streaming.fetch import Fetcher
 from streaming.isolation import Decode, Isolated
 from streaming.manifests import Listed
 from streaming.model import Engine, Recipe, engine_of
+from streaming.refusal import Refusal
 from streaming.tally import Tally
 
 if TYPE_CHECKING:

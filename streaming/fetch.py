@@ -11,8 +11,8 @@ from obstore.store import ObjectStore
 
 from conf.s3 import store_answers
 from conf.tables import Reason
-from streaming.decode import Refusal
 from streaming.manifests import Landed
+from streaming.refusal import Refusal
 
 if TYPE_CHECKING:
     from obstore import GetOptions

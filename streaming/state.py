@@ -65,9 +65,9 @@ def _check_rows(storage: Storage, tables: "dict[str, DeltaTable]", done: Plan, l
     rows = sum(_rows(opened, done.manifest) for opened in tables.values())
     if rows < listed:
         raise StateError(
-            f"The tables below {storage.uri('tables/')} lack {listed - rows} of the {listed} rows that were written "
-            f"up to batch {done.batch_id}: one is older than the state, or rows were deleted from it. Restore all as "
-            f"of one moment, or {REBUILD}."
+            f"The tables below {storage.uri('tables/')} lack {listed - rows} of the {listed} rows that the state knows "
+            f"of, up to batch {done.batch_id}: one is older, or rows were deleted from it. Restore both as of one "
+            f"moment, or {REBUILD}."
         )
 
 

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from bench.peers.compare import Job, main
 from bench.peers.network import Network
+from streaming.engines import LiteRTEngine
 
 if TYPE_CHECKING:
     from daft import Series
     from daft.io import IOConfig
-
-_BATCH = 16
 
 
 def run(job: Job) -> tuple[float, float]:
@@ -63,7 +62,9 @@ def _featurizer(job: Job) -> Any:
         def __init__(self) -> None:
             self.network = Network(job.model, job.log)
 
-        @daft.method.batch(return_dtype=DataType.embedding(DataType.float32(), dimension), batch_size=_BATCH)
+        @daft.method.batch(
+            return_dtype=DataType.embedding(DataType.float32(), dimension), batch_size=LiteRTEngine.batch
+        )
         def __call__(self, bodies: "Series") -> Any:
             return self.network.features(bodies.to_pylist())
 

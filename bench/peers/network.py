@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from conf.settings import Images
 from streaming.decode import decode
 from streaming.engines import LiteRTEngine
 from streaming.model import Model
 
-_MAX_PIXELS = 100_000_000
+_MAX_PIXELS = Images().max_pixels
 
 
 class Network:

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from streaming.decode import Photograph, Refusal, decode
+from streaming.decode import Photograph, decode
+from streaming.refusal import Refusal
 
 SIDE = 24
 WINDOW = 8

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conf.tables import Reason
-from streaming.decode import Refusal, decode
+from streaming.decode import decode
+from streaming.refusal import Refusal
 from tests.property.containers import in_jpeg, segment
 from tests.property.odd_files import ODD
 from tests.unit.image_corpus import chunk, file_of, jpeg_with_header, scene

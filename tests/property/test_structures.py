@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conf.tables import Reason
-from streaming.decode import Refusal, decode
+from streaming.decode import decode
+from streaming.refusal import Refusal
 from tests.property.containers import (
     bitstream_of,
     box,

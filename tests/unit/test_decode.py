@@ -18,7 +18,8 @@ from PIL import Image, TiffImagePlugin
 
 from conf.tables import Reason
 from streaming import decode as module
-from streaming.decode import Photograph, Refusal, decode
+from streaming.decode import Photograph, decode
+from streaming.refusal import Refusal
 from tests.unit.image_corpus import (
     Pixels,
     chunk,

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from conf.tables import Reason
-from streaming.decode import Refusal, decode
+from streaming.decode import decode
+from streaming.refusal import Refusal
 from tests.unit.image_corpus import chunk, file_of, png, scene
 
 SIDE = 8

@@ -15,9 +15,9 @@ from conf.errors import StorageError
 from conf.s3 import object_store
 from conf.settings import Storage
 from conf.tables import Reason
-from streaming.decode import Refusal
 from streaming.fetch import Fetcher
 from streaming.manifests import Landed
+from streaming.refusal import Refusal
 from tests.waiting import wait_until
 
 

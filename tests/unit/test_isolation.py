@@ -10,8 +10,9 @@ import pytest
 from conf.errors import SetupError
 from conf.tables import Reason
 from scripts.fruit_photos import draw_photos
-from streaming.decode import Photograph, Refusal, decode
+from streaming.decode import Photograph, decode
 from streaming.isolation import Decode, Isolated
+from streaming.refusal import Refusal
 
 PHOTO = next(iter(draw_photos(1, seed=3))).data
 FORMAT = decode(PHOTO, 24, 10**6).format
