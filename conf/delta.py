@@ -1,14 +1,14 @@
 """Opening and creating the Delta tables. delta-rs reads, in milliseconds and without a JVM; Spark alone writes."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from conf.errors import ContractError, StorageError
-from conf.s3 import arrow_filesystem, check_bucket, delta_options, explain
+from conf.s3 import arrow_filesystem, check_bucket, control_client, delta_options, explain
 from conf.settings import Storage
 from conf.tables import COLUMNS, CONTRACT, short_columns
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pyarrow.dataset import Dataset, Expression
     from pyspark.sql import SparkSession
 
+# Of S3A and of EMRFS.
+_FOLDER_MARKERS = ("/", "_$folder$")
 _NO_BEGINNING = "No table metadata or protocol found"
 
 
@@ -115,10 +117,11 @@ def ensure_table(
     Raises
     ------
     ContractError
-        Where it is there with another contract.
+        Where it is there with another contract, or its files are and their log is not.
     """
     opened = open_table(storage, table)
     if opened is None:
+        _clear_way(storage, table)
         made_with = {"fruits.contract": CONTRACT} | (properties or {}) | (upkeep or {})
         _create(spark, storage.table_uri(table), table, made_with)
         return
@@ -131,6 +134,29 @@ def ensure_table(
 def set_properties(spark: "SparkSession", storage: Storage, table: str, properties: dict[str, str]) -> None:
     """Give properties of a table other values, in a commit of its own."""
     spark.sql(f"ALTER TABLE delta.`{storage.table_uri(table)}` SET TBLPROPERTIES ({_listed(properties)})")
+
+
+def _clear_way(storage: Storage, table: str) -> None:
+    """Take away the markers of folders that a killed creation left: Spark takes them for a table, and makes none.
+
+    The first rows would then make one, without the contract.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    below = storage.table_uri(table, "s3").removeprefix(f"s3://{storage.bucket}/") + "/"
+    with closing(control_client(storage)) as client:
+        try:
+            found = client.list_objects_v2(Bucket=storage.bucket, Prefix=below).get("Contents", [])
+            keys = [entry["Key"] for entry in found]
+            if files := [key for key in keys if not key.endswith(_FOLDER_MARKERS)]:
+                raise ContractError(
+                    f"There is no table at {storage.table_uri(table)}, but files as of one, {files[0]!a} the first. "
+                    "Restore its _delta_log/, or move them away."
+                )
+            for key in reversed(keys):
+                client.delete_object(Bucket=storage.bucket, Key=key)
+        except (BotoCoreError, ClientError) as error:
+            raise explain(error, storage) from None
 
 
 def _create(spark: "SparkSession", uri: str, table: str, properties: dict[str, str]) -> None:

@@ -51,6 +51,7 @@ def _commit(table: str, phase: Phase) -> Point:
 
 _STREAM = {
     "lease taken": Point("after", "PUT", r"state/lease\.json"),
+    "one table begun": Point("after", "PUT", "tables/features/_delta_log/_staged_commits/"),
     "one table made": Point("after", "PUT", rf"tables/features/_delta_log/{_FIRST_COMMIT}\.json"),
     "manifest not written": Point("before", "PUT", r"state/manifests/\d+\.jsonl"),
     "manifest written": Point("after", "PUT", r"state/manifests/\d+\.jsonl"),
@@ -73,6 +74,7 @@ _CLEANING = {
     "cleaning noted": Point("after", "PUT", r"state/cleaned\.json"),
 }
 _REFRESH = {
+    "PCA's table begun": Point("after", "PUT", "tables/pca_models/_delta_log/_staged_commits/"),
     "PCA model published": _commit("pca_models", "after"),
     "reduced not published": _commit("reduced", "before"),
     "reduced published": _commit("reduced", "after"),

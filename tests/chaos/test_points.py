@@ -16,6 +16,7 @@ _DEATHS: list[tuple[str, Kill]] = [
 ]
 _MORE_DEATHS: list[tuple[str, Kill]] = [
     ("lease taken", "driver"),
+    ("one table begun", "machine"),
     ("manifest written", "machine"),
     ("offset logged", "machine"),
     ("features not committed", "machine"),

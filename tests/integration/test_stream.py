@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -293,6 +294,30 @@ def test_tables_without_their_state_are_refused(spark: "SparkSession", settings:
     with pytest.raises(ContractError, match="it was lost"):
         run(spark, settings, once=True)
     assert len(rows(settings, "features")) == 2
+
+
+def test_a_table_whose_making_was_cut_off_is_made_whole(
+    spark: "SparkSession", settings: Settings, drop_files: Drop
+) -> None:
+    with closing(control_client(settings.storage)) as client:
+        for table in ("features", "rejects"):
+            # The folder that comes before the first commit is an object of its own.
+            key = f"{settings.storage.prefix}tables/{table}/_delta_log/_staged_commits/"
+            client.put_object(Bucket=settings.storage.bucket, Key=key)
+    drop_files(GOOD | BAD)
+    run(spark, settings, once=True)
+    assert account(settings.storage).model_id
+    assert run(spark, settings, once=True).objects == 0
+
+
+def test_files_of_a_table_without_its_log_are_left_and_refused(
+    spark: "SparkSession", settings: Settings, drop_files: Drop
+) -> None:
+    store, path = object_store(settings.storage), f"{settings.storage.prefix}tables/rejects/part-0.parquet"
+    obstore.put(store, path, b"rows")
+    with pytest.raises(ContractError, match=r"no table at .*tables/rejects, but files as of one, '.*part-0\.parquet'"):
+        run(spark, settings, once=True)
+    assert read_object(store, path) == b"rows"
 
 
 def test_a_second_stream_is_refused(spark: "SparkSession", settings: Settings, drop_files: Drop) -> None:
