@@ -143,7 +143,7 @@ def _clear_way(storage: Storage, table: str) -> None:
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
-    below = storage.table_uri(table, "s3").removeprefix(f"s3://{storage.bucket}/") + "/"
+    below = f"{storage.prefix}tables/{table}/"
     with closing(control_client(storage)) as client:
         try:
             found = client.list_objects_v2(Bucket=storage.bucket, Prefix=below).get("Contents", [])

@@ -60,9 +60,8 @@ def rejected(reasons: Sequence[Reason] = (), *, archived: bool = False) -> Choos
         if lost:
             with closing(control_client(storage)) as client:
                 landed = list(list_landing(client, storage))
-            there = {version.key for version in landed}
             if archived:
-                keys = {key for key, _ in lost} - there
+                keys = {key for key, _ in lost}.difference(version.key for version in landed)
                 landed += _newest_archived(storage, store, keys.__contains__)
             found += [v for v in landed if v.name in lost]
         return found

@@ -96,13 +96,18 @@ def open_tables(storage: Storage, *, planned: bool = False) -> dict[str, "DeltaT
 
 def last_manifest(opened: "DeltaTable") -> int:
     """The last manifest of which a table has rows, as far as its log tells."""
-    added = pa.table(opened.get_add_actions(flatten=True))
+    added = _files(opened)
     return pc.max(added["max.manifest"]).as_py() or 0 if "max.manifest" in added.column_names else 0
+
+
+def _files(opened: "DeltaTable") -> pa.Table:
+    """Its files with their statistics, a column each."""
+    return pa.table(opened.get_add_actions(flatten=True))
 
 
 def _rows(opened: "DeltaTable", manifest: int) -> float:
     """How many rows a table has of manifests up to one, or a few more where they share files with later ones."""
-    added = pa.table(opened.get_add_actions(flatten=True))
+    added = _files(opened)
     if not {"num_records", "min.manifest"} <= set(added.column_names):
         return 0 if not added.num_rows else math.inf
     if added["num_records"].null_count or added["min.manifest"].null_count:

@@ -117,7 +117,3 @@ class Trap:
     def sprung(self) -> bool:
         """Whether it has come to that."""
         return self._sprung.is_set()
-
-    def wait(self, seconds: float) -> bool:
-        """Wait for that."""
-        return self._sprung.wait(seconds)
