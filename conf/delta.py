@@ -1,5 +1,7 @@
 """Opening and creating the Delta tables. delta-rs reads, in milliseconds and without a JVM; Spark alone writes."""
 
+import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 # Of S3A and of EMRFS.
 _FOLDER_MARKERS = ("/", "_$folder$")
 _NO_BEGINNING = "No table metadata or protocol found"
+# In delta-rs' messages.
+_COLOURS = re.compile(r"\x1b\[\d*m")
+# Seconds between attempts to read a table's log.
+_PAUSES = (0.1, 0.5, 2.0, 8.0)
 
 
 def open_table(storage: Storage, table: str, version: int | None = None) -> DeltaTable | None:
@@ -33,19 +39,27 @@ def open_table(storage: Storage, table: str, version: int | None = None) -> Delt
         Where the table was made under another contract than this version's.
     """
     uri = storage.table_uri(table, "s3")
-    try:
-        opened = DeltaTable(uri, version=version, storage_options=delta_options(storage))
-    except TableNotFoundError:
-        return None
-    except DeltaError as error:
-        # Of an old version, part of the log may be left.
-        if version is not None and _NO_BEGINNING in str(error):
+    attempt = 0
+    while True:
+        try:
+            opened = DeltaTable(uri, version=version, storage_options=delta_options(storage))
+            break
+        except TableNotFoundError:
             return None
-        raise
-    except OSError as error:
-        # What is wrong with the bucket, if that is it, boto3 says in fewer words.
-        check_bucket(storage)
-        raise StorageError(f"Cannot read {uri}: {' '.join(str(error).split())[:300]}. Try again.") from None
+        except DeltaError as error:
+            # Of an old version, part of the log may be left.
+            if version is not None and _NO_BEGINNING in str(error):
+                return None
+            raise
+        except OSError as error:
+            # What is wrong with the bucket, if that is it, boto3 says in fewer words.
+            check_bucket(storage)
+            # delta-rs repeats no listing whose answer was cut short.
+            if attempt == len(_PAUSES):
+                told = " ".join(_COLOURS.sub("", str(error)).split())
+                raise StorageError(f"Cannot read {uri}: {told[:300]}. Try again.") from None
+            time.sleep(_PAUSES[attempt])
+            attempt += 1
     found = opened.metadata().configuration.get("fruits.contract")
     if found != CONTRACT:
         raise ContractError(
