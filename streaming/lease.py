@@ -5,7 +5,11 @@ any number of streams one wins. The holder renews it, and renews it once more be
 paused, lost the lease and wakes up finds that out before it commits. What remains is the time between that renewal and
 the end of the commit: a driver paused there, for longer than the lease lasts, commits beside its successor, and may
 overwrite a commit of it, as the check for a free number and the write of a commit are two requests. The rows that this
-loses are missed at the next start (`streaming.state`).
+loses are noticed at the next start (`streaming.state`).
+
+S3 compares and writes in one step. The embedded server does so for If-None-Match alone: under If-Match, two that ask
+within the same milliseconds may both be told that they wrote. So whoever takes the lease renews it at once, which only
+the last of them can.
 
 Whether a lease has run out is told by the store's clock alone: its `Date` against the object's `Last-Modified`.
 """
@@ -108,7 +112,9 @@ class Lease:
                 f"Another stream works on {self._where}: {found.holder} has its lease until "
                 f"{found.until:%Y-%m-%d %H:%M:%S} UTC, and renews it as long as it lives. Stop that one, or wait."
             )
-        if not self._hold({"IfMatch": found.etag} if found else {"IfNoneMatch": "*"}):
+        # Where the store let two write at once, the first to do so finds the other's with its renewal.
+        first = {"IfMatch": found.etag} if found else {"IfNoneMatch": "*"}
+        if not (self._hold(first) and self._hold({"IfMatch": self._etag})):
             raise LeaseError(f"Another stream has just taken the lease of {self._where}. Stop it, or wait.")
         self._renewing.start()
         return self

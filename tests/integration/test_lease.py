@@ -7,6 +7,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
+from typing import Any
 
 import obstore
 import pytest
@@ -15,11 +16,17 @@ from conf.errors import ContractError, LeaseError, StorageError
 from conf.s3 import control_client, object_store
 from conf.settings import Settings
 from streaming import lease as module
-from streaming.lease import Holder, Lease, read
+from streaming.lease import Held, Holder, Lease, read
 from tests.waiting import wait_until
 
 SECONDS = 5
 STRANGER = Holder("another-run", "another-host", 4711, "another-boot/pid:[1]/99")
+
+
+def held(settings: Settings) -> Held:
+    found = read(control_client(settings.storage), settings.storage)
+    assert found
+    return found
 
 
 def put_lease(settings: Settings, holder: Holder | None, seconds: int = SECONDS) -> None:
@@ -101,6 +108,25 @@ def test_of_many_at_once_one_wins(settings: Settings) -> None:
         with ThreadPoolExecutor(8) as pool:
             (won,) = [lease for lease in pool.map(enter, range(8)) if lease]
         won.__exit__(None, None, None)
+
+
+def test_of_two_that_a_store_let_write_at_once_the_first_leaves(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_lease(settings, STRANGER, seconds=0)
+    wait_until(lambda: held(settings).expired)
+    write = Lease._write
+
+    def write_and_be_overwritten(lease: Lease, condition: dict[str, Any], holder: Holder | None) -> bool:
+        wrote = write(lease, condition, holder)
+        monkeypatch.undo()
+        put_lease(settings, STRANGER, seconds=3600)
+        return wrote
+
+    monkeypatch.setattr(Lease, "_write", write_and_be_overwritten)
+    with pytest.raises(LeaseError, match="has just taken the lease"):
+        Lease(settings.storage, SECONDS).__enter__()
+    assert held(settings).holder == STRANGER
 
 
 def test_a_killed_process_of_this_host_is_known_to_be_dead(settings: Settings) -> None:
