@@ -72,7 +72,7 @@ def on_cluster(settings: Settings, master: str, workers: int) -> Settings:
         "spark.executor.cores": "1",
         "spark.executor.memory": "512m",
         # What the local profile says of the driver's JVM, where its tasks run.
-        "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC",
         "spark.cores.max": str(workers),
         # A stream asks at its start how many tasks to share a batch among: executors may not have come by then.
         "spark.default.parallelism": str(workers),
