@@ -21,7 +21,7 @@ _SETTINGS = [
     "stream.lease_seconds=5",
     "spark.options.spark.sql.shuffle.partitions=1",
     "spark.options.spark.databricks.delta.snapshotPartitions=1",
-    "spark.options.spark.driver.extraJavaOptions=-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC -Xlog:disable",
+    "spark.options.spark.driver.extraJavaOptions=-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xlog:disable",
 ]
 
 
