@@ -1,45 +1,88 @@
-"""The exact solver: workers sum up their parts with BLAS, the sums are merged, the driver finds the components."""
+"""The exact way: workers sum up their parts with BLAS, the sums are merged, and those of before need only what
+changed since.
+"""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import reduce
 from math import isqrt
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 from batch.arrow import binary_of
-from batch.pca import PCA
 from batch.snapshot import Snapshot
 from batch.statistics import Accumulator, Statistics
+from conf.errors import DataError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+    from batch.increment import Increment
 
 _SCHEMA = "statistics BINARY"
 # The driver merges these many by itself (6.6 MB each at 1,280 features); with more, workers merge groups of them first.
 _MOST_ON_DRIVER = 8
 
 
-def fit(spark: "SparkSession", snapshot: Snapshot, pca: PCA) -> PCA:
-    """Fit a PCA on all current rows of a snapshot.
+def gather(spark: "SparkSession", snapshot: Snapshot) -> Statistics:
+    """Statistics of all rows of a snapshot.
 
-    Cost: one read of the features, O(n d^2) multiplications shared by the workers, O(d^3) on the driver; half of a
-    d x d matrix a part is all that travels.
+    Cost: one read of the features, O(n d^2) multiplications shared by the workers; half of a d x d matrix a part is all
+    that travels.
 
     Raises
     ------
     DataError
-        Where features are not finite, or cannot give what the PCA was asked for.
+        Where features are not finite, or differ in length.
     """
     packed = snapshot.over_parts(spark, summarize, _SCHEMA)
     parts = len(snapshot.parts)
     if parts > _MOST_ON_DRIVER:
         packed = packed.repartition(isqrt(parts)).mapInArrow(_merge_batches, _SCHEMA)
-    return pca.fit(_merge([packed.toArrow()]))
+    return _merge([packed.toArrow()])
+
+
+@dataclass(frozen=True, eq=False)
+class Update:
+    """Statistics of before, brought up to date by what changed."""
+
+    statistics: Statistics
+    rows_added: int
+    rows_removed: int
+
+
+def update(spark: "SparkSession", before: Statistics, increment: "Increment") -> Update:
+    """Add the rows that came and take away those that went. Costs and errors are those of `gather`, for these rows."""
+    came, went = (_gather_all(spark, parts, before.d) for parts in (increment.came, increment.went))
+    return Update(before + came - went, came.n, went.n)
+
+
+def difference(found: Statistics, expected: Statistics) -> float:
+    """How far statistics are from others of the same rows: the largest difference of two sums, by the total scatter."""
+    if found.n != expected.n:
+        return float("inf")
+    total = float(np.trace(expected.scatter)) or 1.0
+    mean = float(((found.mean - expected.mean) ** 2).sum()) * expected.n
+    return max(float(np.abs(found.scatter - expected.scatter).max()), mean) / total
+
+
+def _gather_all(spark: "SparkSession", snapshots: Iterable[Snapshot], d: int) -> Statistics:
+    sums = Statistics.empty(d)
+    for snapshot in snapshots:
+        found, expected = gather(spark, snapshot), len(snapshot.chosen or ())
+        if found.n != expected:
+            raise DataError(
+                f"Of {expected} rows that have changed since the last refit, the files that should hold them have "
+                f"{found.n}. Run `fruits refresh --full`, which reads all rows."
+            )
+        sums += found
+    return sums
 
 
 def summarize(snapshot: Snapshot, part: int) -> Iterator[pa.RecordBatch]:
-    """Packed statistics of one part's current rows, as one row; none where no row is current."""
+    """Packed statistics of one part's rows, as one row; none where there is no row."""
     sums: Accumulator | None = None
     for _, rows in snapshot.read(part):
         sums = sums or Accumulator(rows.shape[1])

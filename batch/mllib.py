@@ -7,17 +7,17 @@ import numpy as np
 import pyarrow as pa
 
 from batch.arrow import lists_of
-from batch.pca import PCA
+from batch.pca import PCA, standard_deviations
 from batch.snapshot import Snapshot
-from batch.statistics import degrees_of_freedom
+from batch.statistics import Statistics, degrees_of_freedom
 from conf.errors import DataError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-def fit(spark: "SparkSession", snapshot: Snapshot, pca: PCA) -> PCA:
-    """Fit a PCA by `pyspark.ml.feature.PCA`, and give it the attributes of our own.
+def fit(spark: "SparkSession", snapshot: Snapshot, pca: PCA, before: PCA | None = None) -> Statistics:
+    """Fit a PCA by `pyspark.ml.feature.PCA`, give it the attributes of our own, and tell the rows' statistics.
 
     MLlib's transform does not subtract the mean, so its model alone gives other vectors; ours is what projects.
 
@@ -28,7 +28,9 @@ def fit(spark: "SparkSession", snapshot: Snapshot, pca: PCA) -> PCA:
     """
     import pyspark.sql.functions as F  # noqa: N812 (the name everybody knows it by)
     from pyspark.ml.feature import PCA as MllibPCA  # noqa: N811
+    from pyspark.ml.feature import ElementwiseProduct
     from pyspark.ml.functions import array_to_vector
+    from pyspark.ml.linalg import Vectors
     from pyspark.ml.stat import Summarizer
 
     lists = snapshot.over_parts(spark, read, "features ARRAY<DOUBLE>")
@@ -42,12 +44,17 @@ def fit(spark: "SparkSession", snapshot: Snapshot, pca: PCA) -> PCA:
             )
         degrees_of_freedom(n)
         summary = rows.agg(Summarizer.metrics("mean", "variance").summary(F.col("x")).alias("s"))
-        mean, variance = summary.select("s.mean", "s.variance").head()
-        model = MllibPCA(k=len(mean), inputCol="x", outputCol="y").fit(rows)
+        mean, variances = (np.asarray(of.toArray()) for of in summary.select("s.mean", "s.variance").head())
+        scale = standard_deviations(variances, mean, n) if pca.standardize else np.ones(len(mean))
+        scaled = ElementwiseProduct(scalingVec=Vectors.dense(1 / scale), inputCol="x", outputCol="scaled")
+        model = MllibPCA(k=len(mean), inputCol="scaled", outputCol="y").fit(scaled.transform(rows))
     finally:
         rows.unpersist()
-    values = np.asarray(model.explainedVariance.toArray()) * variance.toArray().sum()
-    return pca.fit_spectrum(n, np.asarray(mean.toArray()), values, np.asarray(model.pc.toArray()))
+    vectors = np.asarray(model.pc.toArray())
+    values = np.asarray(model.explainedVariance.toArray()) * (variances / scale**2).sum()
+    pca.fit_spectrum(n, mean, values, vectors, scale, before)
+    roots = vectors * np.sqrt(values * (n - 1)) * scale[:, np.newaxis]
+    return Statistics(n, mean, roots @ roots.T)
 
 
 def read(snapshot: Snapshot, part: int) -> Iterator[pa.RecordBatch]:

@@ -1,55 +1,116 @@
 """Pinning the features table: which files make up the version of now, which rows still count, and who reads what."""
 
 import heapq
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-import duckdb
 import pyarrow as pa
+import pyarrow.dataset as ds
 
+from batch.currency import superseded_of
 from batch.datafiles import Split
-from batch.snapshot import Snapshot
+from batch.snapshot import RowId, Snapshot
 from conf.delta import dataset, open_table, reading
 from conf.errors import DataError
 from conf.settings import Storage
-from conf.tables import MODEL, VERSION_RANK
+from conf.table_log import TableLog
+from conf.tables import MODEL
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
-_SUPERSEDED = f"SELECT key, etag, manifest FROM features QUALIFY {VERSION_RANK} > 1 AND model_id = ?"  # noqa: S608
-_OF_THE_MODEL = "SELECT count(*) FILTER (model_id = ?), count(*) FROM features"
 # Less than this is read sooner than one more task and its worker start.
 _LEAST_PART_BYTES = 8_000_000
 # Of the short columns there is little in each file: many at once keep a distant store from setting the pace.
 _FILES_AT_ONCE = 16
 
 
-def pin(storage: Storage, parallelism: int) -> Snapshot:
-    """The features table as it is now.
+@dataclass(frozen=True)
+class Pinned:
+    """The features table at one version."""
 
-    Parameters
-    ----------
-    parallelism
-        Parts to cut it into, at most; fewer where there is little to read.
+    storage: Storage
+    table: "DeltaTable"
+    model_id: str
+    files: dict[str, int]
+    """Data files by their key in the bucket, and their sizes in bytes."""
+
+    def key(self, path: str) -> str:
+        """A data file's key in the bucket, of its path in the table."""
+        return f"{self.storage.prefix}tables/features/{path}"
+
+    @property
+    def version(self) -> int:
+        """Delta's number."""
+        return self.table.version()
+
+    @property
+    def table_id(self) -> str:
+        """Of the table: another at the same place, has another history."""
+        return str(self.table.metadata().id)
+
+    def scan(self, columns: Iterable[str], rows: "ds.Expression | None" = None) -> Iterator[pa.RecordBatch]:
+        """Short columns of all rows, or of those for which an expression holds.
+
+        Raises
+        ------
+        StorageError
+            Where the store fails, or a data file is gone.
+        """
+        with reading(self.storage):
+            scanner = dataset(self.table, self.storage).scanner(
+                list(columns), filter=rows, fragment_readahead=_FILES_AT_ONCE
+            )
+            yield from scanner.to_batches()
+
+
+def pin(storage: Storage) -> Pinned:
+    """The features table as it is now.
 
     Raises
     ------
     DataError
-        Where there is no table, or it has no rows of the model that counts.
-    StorageError
-        Where the store fails, or a data file is gone.
+        Where there is no table, or it has no rows.
     """
     features = open_table(storage, "features")
-    files = [] if features is None else _files(features, storage)
+    files = {} if features is None else _files(features, storage)
     if features is None or not files:
         raise DataError(
             f"{storage.table_uri('features')} has no rows to fit a PCA on. "
             "Drop photographs and run `fruits stream --once` first."
         )
-    model_id = features.metadata().configuration[MODEL]
-    superseded, mixed = _left_out(features, storage, model_id)
-    return Snapshot(storage, features.version(), model_id, cut(files, parallelism), superseded, mixed)
+    return Pinned(storage, features, features.metadata().configuration[MODEL], files)
+
+
+def whole(pinned: Pinned, parallelism: int, superseded: frozenset[RowId] | None = None) -> Snapshot:
+    """All rows that count.
+
+    Parameters
+    ----------
+    parallelism
+        Parts to cut it into, at most; fewer where there is little to read.
+    superseded
+        Rows of the model that do not count, where they are known; else they are looked for.
+
+    Raises
+    ------
+    DataError
+        Where it has no rows of the model that counts.
+    StorageError
+        Where the store fails, or a data file is gone.
+    """
+    models = TableLog(pinned.table, pinned.storage).counts("model_id")
+    if pinned.model_id not in models:
+        raise DataError(
+            f"{pinned.storage.table_uri('features')} has no row of model {pinned.model_id} yet, only of others. "
+            "Let `fruits stream` featurize what was listed for it."
+        )
+    if superseded is None:
+        superseded = superseded_of(pinned.scan, pinned.model_id)
+    parts = cut(list(pinned.files.items()), parallelism)
+    return Snapshot(pinned.storage, pinned.version, pinned.model_id, parts, superseded, len(models) > 1)
 
 
 def cut(files: list[tuple[str, int]], parallelism: int) -> tuple[tuple[Split, ...], ...]:
@@ -72,28 +133,8 @@ def cut(files: list[tuple[str, int]], parallelism: int) -> tuple[tuple[Split, ..
     return tuple(tuple(part) for part in parts)
 
 
-def _files(features: "DeltaTable", storage: Storage) -> list[tuple[str, int]]:
+def _files(features: "DeltaTable", storage: Storage) -> dict[str, int]:
     actions = pa.table(features.get_add_actions())
     # The log has paths relative to the table, and percent-encoded.
     keys = [f"{storage.prefix}tables/features/{unquote(path)}" for path in actions["path"].to_pylist()]
-    return list(zip(keys, actions["size_bytes"].to_pylist(), strict=True))
-
-
-def _left_out(features: "DeltaTable", storage: Storage, model_id: str) -> tuple[frozenset[tuple[str, str, int]], bool]:
-    """Which rows of a model are superseded, and whether there are rows of other models, which do not count at all.
-
-    A photograph whose newest row is of another model is left out, too: an older row is of what was overwritten.
-    """
-    columns = ["key", "etag", "manifest", "last_modified", "model_id"]
-    with reading(storage):
-        rows = dataset(features, storage).scanner(columns, fragment_readahead=_FILES_AT_ONCE).to_table()
-    with duckdb.connect() as connection:
-        connection.register("features", rows)
-        superseded = frozenset(connection.execute(_SUPERSEDED, [model_id]).fetchall())
-        ((counting, count),) = connection.execute(_OF_THE_MODEL, [model_id]).fetchall()
-    if not counting:
-        raise DataError(
-            f"{storage.table_uri('features')} has no row of model {model_id} yet, only of others. "
-            "Let `fruits stream` featurize what was listed for it."
-        )
-    return superseded, counting < count
+    return dict(zip(keys, actions["size_bytes"].to_pylist(), strict=True))

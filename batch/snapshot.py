@@ -28,26 +28,31 @@ if TYPE_CHECKING:
 
 Batch = tuple[pa.RecordBatch, NDArray[np.float32]]
 """Rows of the table, and their features as one (m, d) array."""
-
-_ROW_ID = ("key", "etag", "manifest")
+RowId = tuple[str, str, int]
+"""Key, etag and manifest: what tells a row from any other."""
+ID = ("key", "etag", "manifest")
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a refit sees: one version of features, cut into parts of about the same size."""
+    """Rows of one version of features, cut into parts of about the same size."""
 
     storage: Storage
     version: int
     model_id: str
     parts: tuple[tuple[Split, ...], ...]
     """What each task reads."""
-    superseded: frozenset[tuple[str, str, int]]
-    """Key, etag and manifest of rows whose object has been overwritten since, and which therefore no longer count."""
+    superseded: frozenset[RowId]
+    """Rows whose object has been overwritten since, and which therefore do not count."""
     mixed: bool
     """Whether there are rows of other models, which do not count either."""
+    chosen: frozenset[RowId] | None = None
+    """Where given, these rows and no others, whether they count or not."""
+    length: int | None = None
+    """Of a vector, where it is known."""
 
     def read(self, part: int, columns: Sequence[str] = ()) -> Iterator[Batch]:
-        """Current rows of one part: key, the columns asked for and the features, all finite.
+        """Rows of one part that count, or were chosen: key, the columns asked for and the features, all finite.
 
         Raises
         ------
@@ -56,9 +61,10 @@ class Snapshot:
         StorageError
             Where the store fails.
         """
-        told_by = (*(_ROW_ID if self.superseded else ("key",)), *(["model_id"] if self.mixed else ()))
+        by_id = self.chosen is not None or self.superseded
+        told_by = (*(ID if by_id else ("key",)), *(["model_id"] if self.mixed else ()))
         names = dict.fromkeys((*told_by, *columns, "features"))
-        length: int | None = None
+        length = self.length
         try:
             for batch in datafiles.read(object_store(self.storage), self.parts[part], list(names)):
                 current = self._current(batch)
@@ -66,7 +72,7 @@ class Snapshot:
                     rows = vectors(current, length)
                     length = rows.shape[1]
                     yield current, rows
-        except BaseError as error:
+        except (BaseError, FileNotFoundError) as error:
             raise explain(error, self.storage) from None
 
     def over_parts(
@@ -83,13 +89,20 @@ class Snapshot:
         return spark.range(0, parts, 1, parts).mapInArrow(tasks, schema)
 
     def _current(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        if (chosen := self.chosen) is not None:
+            return batch.filter(mask_of(np.fromiter((row in chosen for row in ids([batch])), np.bool_)))
         if self.mixed:
             models = batch.column("model_id").to_pylist()
             batch = batch.filter(mask_of(np.fromiter((model == self.model_id for model in models), np.bool_)))
         if not self.superseded:
             return batch
-        rows = zip(*(batch.column(name).to_pylist() for name in _ROW_ID), strict=True)
-        return batch.filter(mask_of(np.fromiter((row not in self.superseded for row in rows), np.bool_)))
+        return batch.filter(mask_of(np.fromiter((row not in self.superseded for row in ids([batch])), np.bool_)))
+
+
+def ids(batches: Iterable[pa.RecordBatch]) -> Iterator[RowId]:
+    """What tells the rows of some batches from any others."""
+    for batch in batches:
+        yield from zip(*(batch.column(name).to_pylist() for name in ID), strict=True)
 
 
 def vectors(batch: pa.RecordBatch, length: int | None = None) -> NDArray[np.float32]:

@@ -93,6 +93,27 @@ class Statistics:
 
     __add__ = merge
 
+    def remove(self, other: "Statistics") -> "Statistics":
+        """Compute the statistics of these rows without others that are among them, in O(d^2): `merge` undone.
+
+        What it leaves is exact up to the rounding of the whole, not of the rest: digits are lost where little remains
+        of much. Raises DataError where the others cannot be among these.
+        """
+        if self.d != other.d or other.n > self.n:
+            raise DataError(
+                f"statistics of {other.n} rows of {other.d} features are not among those of {self.n} of {self.d}"
+            )
+        n = self.n - other.n
+        if not n:
+            return Statistics.empty(self.d)
+        mean = self.mean + (self.mean - other.mean) * (other.n / n)
+        shift = (other.mean - mean) * math.sqrt(n / self.n * other.n)
+        scatter = self.scatter - np.outer(shift, shift)
+        scatter -= other.scatter
+        return Statistics(n, mean, scatter)
+
+    __sub__ = remove
+
     def to_bytes(self) -> bytes:
         """Serialize, in 8 d + 4 d (d + 1) + 24 bytes."""
         return pack(self.n, self.mean, self.scatter)

@@ -139,8 +139,8 @@ def _compare(spark: "SparkSession", settings: Settings, seconds: dict[str, float
 
 
 def refresh(spark: "SparkSession", settings: Settings, name: str) -> Summary:
-    """One refresh, published and all."""
-    summary = run(spark, settings)
+    """One refresh of all rows, published and all."""
+    summary = run(spark, settings, full=True)
     say(f"{name}: " + ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in summary.seconds.items()))
     return summary
 

@@ -12,7 +12,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from conf.errors import ContractError, StorageError
 from conf.s3 import arrow_filesystem, check_bucket, control_client, delta_options, explain
 from conf.settings import Storage
-from conf.tables import COLUMNS, CONTRACT, short_columns
+from conf.tables import COLUMNS, CONTRACT, columns_of, short_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -119,7 +119,7 @@ def ensure_table(
     properties: dict[str, str] | None = None,
     upkeep: dict[str, str] | None = None,
 ) -> None:
-    """Create a table with its contract unless it is there.
+    """Create a table with its contract unless it is there; give it the columns that were added since it was made.
 
     Parameters
     ----------
@@ -139,6 +139,9 @@ def ensure_table(
         made_with = {"fruits.contract": CONTRACT} | (properties or {}) | (upkeep or {})
         _create(spark, storage.table_uri(table), table, made_with)
         return
+    there = {field.name for field in opened.schema().fields}
+    if added := [line for name, line in columns_of(table).items() if name not in there]:
+        spark.sql(f"ALTER TABLE delta.`{storage.table_uri(table)}` ADD COLUMNS ({', '.join(added)})")
     found = opened.metadata().configuration
     changed = {name: value for name, value in (upkeep or {}).items() if found.get(name) != value}
     if changed:

@@ -134,6 +134,12 @@ class Pca(Section):
     k: Count | None = None
     """Keep exactly this many components."""
     solver: Literal["exact", "mllib"] = "exact"
+    standardize: bool = False
+    """Divide each feature by its standard deviation first, so that all count the same."""
+    whiten: bool = False
+    """Divide each component by its standard deviation, so that all vary the same."""
+    full_every: Count = 100
+    """Refits until all rows are read again, to see what rounding has done to the running sums. 1: always."""
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
@@ -215,7 +221,9 @@ def load(profile: str | None = None, overrides: Sequence[str] = ()) -> Settings:
     for layer in reversed(layers):
         if layer.holds("pca.k") or layer.holds("pca.variance"):
             # They exclude each other, so one of them here takes the place of either of them below.
-            merged["pca"] = {name: value for name, value in merged.get("pca", {}).items() if name == "solver"}
+            merged["pca"] = {
+                name: value for name, value in merged.get("pca", {}).items() if name not in ("k", "variance")
+            }
         merged = _merge(merged, layer.values)
     try:
         return Settings.model_validate(merged)

@@ -1,7 +1,8 @@
 """The tables' contract: their names, columns in order, and the closed list of reasons for a refusal.
 
-Columns are never renamed and never change their meaning; new ones may be added. Long columns come last, so that Delta's
-statistics cover the short ones. Every table stays at reader version 1, which every reader of Delta understands.
+Columns are never renamed and never change their meaning. New ones may be added; in rows older than they, they are null.
+Long columns come last, so that Delta's statistics cover the short ones. Every table stays at reader version 1, which
+every reader of Delta understands.
 """
 
 from enum import StrEnum
@@ -48,10 +49,23 @@ COLUMNS = {
         solver STRING NOT NULL COMMENT 'exact or mllib',
         total_variance DOUBLE NOT NULL COMMENT 'sum over all d axes',
         fitted_at TIMESTAMP NOT NULL COMMENT 'when the fit ended',
+        noise_variance DOUBLE COMMENT 'mean variance of the components left out',
+        whiten BOOLEAN COMMENT 'whether reduced was divided by the root of explained_variance',
+        compared_to BIGINT COMMENT 'pca_version of the model before, whose signs were kept; of it tell the next three',
+        mean_shift DOUBLE COMMENT 'how far the mean has moved, in roots of its total variance',
+        variance_change DOUBLE COMMENT 'of the total variance: 0.1 is a tenth more',
+        explained_change DOUBLE COMMENT 'share that its components explain of this n, less their share when fitted',
+        rows_added BIGINT COMMENT 'that count now and did not at the refit before; null where that is not known',
+        rows_removed BIGINT COMMENT 'that counted at the refit before and do not now, as overwritten or deleted',
+        sums_error DOUBLE COMMENT 'where all rows were read again: how far the running sums were off, by the total',
         explained_variance ARRAY<DOUBLE> NOT NULL COMMENT 'of each component kept, largest first',
         explained_variance_ratio ARRAY<DOUBLE> NOT NULL COMMENT 'its share of the total',
         mean ARRAY<DOUBLE> NOT NULL COMMENT 'subtracted before projecting',
-        components ARRAY<ARRAY<DOUBLE>> NOT NULL COMMENT 'k rows of d: orthonormal, largest entry of each positive'
+        components ARRAY<ARRAY<DOUBLE>> NOT NULL COMMENT 'k rows of d: orthonormal',
+        scree ARRAY<DOUBLE> COMMENT 'explained_variance_ratio of all d',
+        scale ARRAY<DOUBLE> COMMENT 'features less the mean are divided by it; all 1 unless standardized',
+        near_degenerate ARRAY<BOOLEAN> COMMENT 'whether sampling cannot tell the component from the next',
+        principal_angles ARRAY<DOUBLE> COMMENT 'to the subspace of compared_to, in radians, smallest first'
     """,
     "reduced": """
         key STRING NOT NULL COMMENT 'object key in the bucket',
@@ -87,12 +101,17 @@ class Reason(StrEnum):
     REPLACED = "replaced"
 
 
+def columns_of(table: str) -> dict[str, str]:
+    """A table's columns in the contract's order: names, and how each is declared."""
+    lines = (line.strip().removesuffix(",") for line in COLUMNS[table].strip().splitlines())
+    return {line.split()[0]: line for line in lines}
+
+
 def column_names(table: str) -> list[str]:
     """Names of a table's columns, in the contract's order."""
-    return [line.split()[0] for line in COLUMNS[table].strip().splitlines()]
+    return list(columns_of(table))
 
 
 def short_columns(table: str) -> int:
     """How many leading columns are worth statistics: those before the vectors and the free text."""
-    lines = COLUMNS[table].strip().splitlines()
-    return sum("ARRAY" not in line and not line.startswith("detail") for line in map(str.strip, lines))
+    return sum("ARRAY" not in line and name != "detail" for name, line in columns_of(table).items())

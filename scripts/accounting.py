@@ -9,13 +9,13 @@ import obstore
 import pyarrow.compute as pc
 from obstore.store import ObjectStore
 
+from conf import lease
 from conf.delta import open_table, read_columns
 from conf.s3 import control_client, object_store, store_answers
 from conf.settings import Storage
+from conf.table_log import TableLog
 from conf.tables import MODEL
 from scripts.liveness import Liveness, liveness
-from scripts.table_log import TableLog
-from streaming import lease
 from streaming.ledger import Ledger
 from streaming.listing import list_landing
 from streaming.reports import last_batch

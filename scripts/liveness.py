@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from streaming.lease import Held
+from conf.lease import Held
 
 
 class State(StrEnum):

@@ -1,9 +1,32 @@
 """`fruits refresh`: the PCA refresh."""
 
+import re
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING
+
 import click
 
+from conf.errors import LeaseError, StorageError
 from conf.settings import Settings
-from scripts.session import opened, override, spark_session, takes_settings
+from scripts.session import opened, override, say, spark_session, takes_settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from batch.refresh import Summary
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def _seconds(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
+    """Of a time such as 90s, 15m or 1.5h."""
+    if value is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", value)
+    if not found or not float(found[1]):
+        raise click.BadParameter(f"{value!r} is no time: write 90s, 15m, 1.5h or 1d.")
+    return float(found[1]) * _UNITS[found[2]]
 
 
 @click.command(name="refresh")
@@ -11,30 +34,69 @@ from scripts.session import opened, override, spark_session, takes_settings
 @click.option("--variance", type=float, help="Keep the fewest components that explain this share (default 0.95).")
 @click.option("-k", type=int, help="Keep exactly this many components.")
 @click.option("--solver", type=click.Choice(["exact", "mllib"]), help="mllib: Spark's own, slower, the same result.")
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
-def command(settings: Settings, variance: float | None, k: int | None, solver: str | None, as_json: bool) -> None:
+@click.option("--full", is_flag=True, help="Read all rows, not only those that changed since the last refresh.")
+@click.option(
+    "--every",
+    callback=_seconds,
+    metavar="TIME",
+    help="Stay up, and refresh that often where anything has changed: 15m, 1h.",
+)
+@click.option("--json", "as_json", is_flag=True, help="For machines; with --every, a line each.")
+def command(
+    settings: Settings,
+    variance: float | None,
+    k: int | None,
+    solver: str | None,
+    full: bool,
+    every: float | None,
+    as_json: bool,
+) -> None:
     """Refit PCA on all features and replace the reduced vectors, in one commit.
 
     \b
     fruits refresh
     fruits refresh --variance 0.9
-    fruits refresh -k 64
+    fruits refresh -k 64 --every 15m
     """
-    import json
-    from dataclasses import asdict
-
-    from batch.refresh import run
-    from scripts.show import show_refresh
-
     if variance is not None and k is not None:
         raise click.UsageError("--variance and -k exclude each other: give one.")
     if variance is not None or k is not None:
         settings = override(settings, "pca", variance=variance, k=k)
     if solver:
         settings = override(settings, "pca", solver=solver)
+    from batch.refresh import run
+
     with opened(settings) as settings, spark_session(settings) as spark:
-        summary = run(spark, settings)
+        begun = time.monotonic()
+        _show(run(spark, settings, full=full), as_json, indent=None if every else 2)
+        while every:
+            time.sleep(max(0.0, begun + every - time.monotonic()))
+            begun = time.monotonic()
+            if summary := _again(spark, settings):
+                _show(summary, as_json, indent=None)
+
+
+def _again(spark: "SparkSession", settings: Settings) -> "Summary | None":
+    """Refresh if anything has changed. A store that is away, or a refresh by hand, is told and waited for."""
+    from batch.refresh import run
+
+    try:
+        summary = run(spark, settings, if_changed=True)
+    except (StorageError, LeaseError) as error:
+        say(f"{datetime.now():%H:%M:%S} {error} The next attempt comes.")
+        return None
+    if summary is None:
+        say(f"{datetime.now():%H:%M:%S} Nothing has changed.")
+    return summary
+
+
+def _show(summary: "Summary", as_json: bool, indent: int | None) -> None:
+    import json
+    from dataclasses import asdict
+
+    from scripts.show import show_refresh
+
     if as_json:
-        click.echo(json.dumps(asdict(summary), indent=2))
+        click.echo(json.dumps(asdict(summary), indent=indent))
     else:
         show_refresh(asdict(summary))

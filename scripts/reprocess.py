@@ -86,9 +86,9 @@ def _change_model(settings: Settings, dry_run: bool) -> None:
     from contextlib import nullcontext
 
     from conf.errors import SettingsError
+    from conf.lease import Lease
     from conf.s3 import check_bucket, object_store
     from streaming.changeover import ask, plan_change, requested, withdraw
-    from streaming.lease import Lease
     from streaming.model import identify
 
     model_id = identify(settings.model.architecture, settings.model.weights)

@@ -1,5 +1,6 @@
 """Summaries as a person reads them. Commands with --json print the same figures for machines."""
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -72,11 +73,30 @@ def show_refresh(summary: Mapping[str, Any]) -> None:
     table.add_row(
         "fitted on", f"{summary['n']} vectors of {summary['d']}, features version {summary['features_version']}"
     )
+    if (added := summary["rows_added"]) is not None:
+        share = added / summary["n"]
+        table.add_row("", f"{added} of them new ({share:.1%}), {summary['rows_removed']} gone since the last refresh")
+    if (error := summary["sums_error"]) is not None:
+        table.add_row("", f"all read again: the running sums were off by {error:.0e}")
     table.add_row("model", summary["model_id"])
     table.add_row("components", f"{summary['k']}, explaining {sum(ratios):.1%} of the variance")
     table.add_row("", f"the first three {', '.join(f'{ratio:.1%}' for ratio in ratios[:3])}")
+    table.add_row("", ", ".join(f"{k} for {share}" for share, k in summary["components_for"].items()))
+    table.add_row("", f"{summary['broken_stick']} explain more than chance would give them (broken stick)")
+    if summary["near_degenerate"]:
+        table.add_row("", f"{summary['near_degenerate']} vary so much like the next that the two may turn at a refit")
+    if drift := summary["drift"]:
+        table.add_row(f"against {summary['compared_to']}", _drift(drift))
     table.add_row("seconds", ", ".join(f"{stage} {s:.1f}" for stage, s in summary["seconds"].items()))
     Console().print(table)
+
+
+def _drift(drift: Mapping[str, Any]) -> str:
+    return (
+        f"mean moved by {drift['mean_shift']:.1%} of the spread, variance {drift['variance_change']:+.1%}, "
+        f"its components explain {100 * drift['explained_change']:+.1f} points, "
+        f"largest angle {math.degrees(drift['principal_angles'][-1]):.1f}°"
+    )
 
 
 def _freshness(a: Mapping[str, Any]) -> str:

@@ -26,7 +26,7 @@ from streaming.reprocess import dated, relist
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from streaming.lease import Lease
+    from conf.lease import Lease
 
 CONTRACT = 1
 

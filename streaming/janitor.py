@@ -17,7 +17,7 @@ from conf.settings import Settings
 from streaming.cleaning import IN_FLIGHT, Cleaner
 
 if TYPE_CHECKING:
-    from streaming.lease import Lease
+    from conf.lease import Lease
 
 PASS_SECONDS = 60.0
 # boto3 costs 2 ms of the driver's processor a request: half of the time is the stream's, where they share a machine.

@@ -20,7 +20,7 @@ from streaming.seen import Seen
 from streaming.state import check_state, open_tables
 
 if TYPE_CHECKING:
-    from streaming.lease import Lease
+    from conf.lease import Lease
 
 _log = logging.getLogger(__name__)
 

@@ -30,7 +30,7 @@ from streaming.outlet import Outlet, append, replace
 if TYPE_CHECKING:
     from pyspark.sql.streaming import StreamingQuery
 
-    from streaming.lease import Lease
+    from conf.lease import Lease
     from streaming.sink import BatchReport
 
 # So often Prometheus' file is written while nothing lands: its age and the lease in it show that the stream lives.

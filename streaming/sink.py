@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from pyspark import Accumulator
     from pyspark.sql import DataFrame, SparkSession
 
+    from conf.lease import Lease
     from streaming.featurize import Featurizer
-    from streaming.lease import Lease
     from streaming.tally import Tally
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql.streaming import StreamingQuery
 
 from conf.delta import ensure_table
+from conf.lease import Lease
 from conf.s3 import check_bucket, object_store
 from conf.settings import Settings
 from conf.spark_errors import explained
@@ -18,7 +19,6 @@ from conf.tables import MODEL
 from streaming.changeover import settle_model
 from streaming.featurize import Featurizer
 from streaming.janitor import Janitor
-from streaming.lease import Lease
 from streaming.model import load_model
 from streaming.rebuild import sound_state
 from streaming.reports import Reports

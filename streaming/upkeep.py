@@ -22,7 +22,7 @@ from streaming.state import TABLES
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from streaming.lease import Lease
+    from conf.lease import Lease
 
 # Until the next attempt, where one failed.
 _RETRY_SECONDS = 600.0

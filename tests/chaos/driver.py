@@ -117,7 +117,7 @@ def _shift_clock(seconds: float) -> None:
     """
     if not seconds:
         return
-    import streaming.lease
+    import conf.lease
     import streaming.sink
 
     class Ahead(datetime):
@@ -125,7 +125,7 @@ def _shift_clock(seconds: float) -> None:
         def now(cls, tz: tzinfo | None = None) -> Self:
             return super().now(tz) + timedelta(seconds=seconds)
 
-    for module in (streaming.lease, streaming.sink):
+    for module in (conf.lease, streaming.sink):
         module.datetime = Ahead  # type: ignore[attr-defined]
     true = time.time
     time.time = lambda: true() + seconds

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import obstore
 
+from conf.lease import Held, read
 from conf.s3 import control_client, object_store
 from conf.settings import Settings
 from conf.tables import Reason
@@ -23,7 +24,6 @@ from scripts.accounting import account
 from scripts.drop import drop
 from scripts.embedded_s3 import ServerInfo, running, serve
 from scripts.fruit_photos import draw_bad_objects, draw_photos
-from streaming.lease import Held, read
 from tests.chaos.driver import Answer, Order
 from tests.chaos.faults import Faults
 from tests.chaos.points import Nth, Point, Trap

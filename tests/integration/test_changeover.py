@@ -15,13 +15,13 @@ import streaming.stream
 from batch.refresh import run as refresh
 from conf.delta import open_table
 from conf.errors import ContractError, DataError
+from conf.lease import Lease
 from conf.s3 import object_store
 from conf.settings import Settings
 from scripts import sql
 from scripts.accounting import account
 from scripts.fruit_photos import draw_photos
 from scripts.session import override
-from streaming.lease import Lease
 from streaming.model import identify, load_model
 from streaming.stream import run
 from tests.integration.commands import reprocess

@@ -12,11 +12,11 @@ from typing import Any
 import obstore
 import pytest
 
+from conf import lease as module
 from conf.errors import ContractError, LeaseError, StorageError
+from conf.lease import Held, Holder, Lease, read
 from conf.s3 import control_client, object_store
 from conf.settings import Settings
-from streaming import lease as module
-from streaming.lease import Held, Holder, Lease, read
 from tests.waiting import wait_until
 
 SECONDS = 5
@@ -131,7 +131,7 @@ def test_of_two_that_a_store_let_write_at_once_the_first_leaves(
 
 def test_a_killed_process_of_this_host_is_known_to_be_dead(settings: Settings) -> None:
     script = (
-        "import sys, time; from conf.settings import Storage; from streaming.lease import Lease\n"
+        "import sys, time; from conf.settings import Storage; from conf.lease import Lease\n"
         f"with Lease(Storage.model_validate_json({settings.storage.model_dump_json()!r}), 3600):\n"
         "    print('held', flush=True); time.sleep(600)"
     )

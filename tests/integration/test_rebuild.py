@@ -9,11 +9,11 @@ import obstore
 import pytest
 
 from conf.errors import ContractError
+from conf.lease import Lease
 from conf.s3 import object_store
 from conf.settings import Settings
 from scripts.accounting import account
 from scripts.fruit_photos import draw_bad_objects, draw_photos
-from streaming.lease import Lease
 from streaming.rebuild import rebuild
 from streaming.reprocess import matching, rejected, relist
 from streaming.sink import Sink

@@ -12,14 +12,20 @@ from numpy.typing import NDArray
 from sklearn import decomposition
 
 import batch.publishing
-from batch import exact
-from batch.pca import PCA
-from batch.pinning import pin
+import batch.refresh
+from batch import exact, increment
+from batch.models import Model, load
+from batch.pinning import pin, whole
+from batch.publishing import publish
 from batch.refresh import Summary, run
+from batch.snapshot import Snapshot
+from batch.statistics import Statistics
 from conf.delta import dataset, ensure_table, open_table
-from conf.errors import ContractError, DataError, FruitsError, StorageError
+from conf.errors import ContractError, DataError, FruitsError, LeaseError, StorageError
+from conf.lease import Lease
 from conf.s3 import object_store
 from conf.settings import Settings
+from conf.tables import columns_of
 from scripts.session import override
 from tests.integration.features import DAY, MODEL, Rows, draw_vectors, write
 from tests.integration.tables import rows
@@ -112,6 +118,110 @@ def test_the_answer_is_that_of_scikit_learn(
     assert model["total_variance"] == pytest.approx(expected.explained_variance_.sum() + 14 * expected.noise_variance_)
 
 
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_standardized_it_is_scikit_learns_on_scaled_features(
+    spark: "SparkSession", refreshed: Refreshed, store: Settings, solver: str
+) -> None:
+    summary = run(spark, override(store, "pca", k=6, solver=solver, standardize=True, whiten=True))
+    matrix = np.stack([refreshed.current[key][1] for key in sorted(refreshed.current)]).astype(np.float64)
+    spread = matrix.std(axis=0, ddof=1)
+    expected = decomposition.PCA(6, svd_solver="full", whiten=True)
+    expected_reduced = expected.fit_transform((matrix - matrix.mean(axis=0)) / spread)
+    model = load(store.storage, summary.pca_version).pca
+    np.testing.assert_allclose(model.scale_, spread, rtol=1e-10)
+    np.testing.assert_allclose(model.explained_variance_, expected.explained_variance_, rtol=1e-7)
+    reduced = vectors_of(rows(store, "reduced"), "reduced")
+    found = np.array([reduced[key] for key in sorted(reduced)])
+    np.testing.assert_allclose(np.abs(found), np.abs(expected_reduced), atol=1e-4)
+    # The features are not as comparable with the model before as their axes are.
+    assert (summary.compared_to, summary.drift) == (None, None)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_model_is_loaded_as_it_was_fitted(
+    spark: "SparkSession", store: Settings, monkeypatch: pytest.MonkeyPatch, solver: str
+) -> None:
+    fitted: list[Model] = []
+
+    def publish_and_keep(
+        spark: "SparkSession", snapshot: Snapshot, model: Model, check_lease: Callable[[], None]
+    ) -> None:
+        fitted.append(model)
+        publish(spark, snapshot, model, check_lease)
+
+    monkeypatch.setattr(batch.refresh, "publish", publish_and_keep)
+    run(spark, override(store, "pca", k=5, solver=solver, whiten=True))
+    (model,) = fitted
+    found = load(store.storage, 2)
+    for name, expected in vars(model.pca).items():
+        if name not in ("variance", "_projection"):
+            np.testing.assert_array_equal(getattr(found.pca, name), expected, name)
+    assert replace(found, pca=model.pca, fitted_at=model.fitted_at) == model
+    vectors = draw_vectors(7, D, seed=9)
+    np.testing.assert_array_equal(found.pca.transform(vectors), model.pca.transform(vectors))
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_refit_keeps_signs_and_tells_how_far_it_is_from_the_one_before(
+    spark: "SparkSession", store: Settings, solver: str
+) -> None:
+    again = run(spark, override(store, "pca", k=8, solver=solver))
+    assert again.compared_to == 1
+    assert again.drift is not None
+    assert again.drift.mean_shift == pytest.approx(0, abs=1e-7)
+    np.testing.assert_allclose(again.drift.principal_angles, 0, atol=1e-5)
+    moved = draw_vectors(100, D, seed=11) + 2
+    write(spark, store, Rows(range(400, 500), moved, manifest=7, landed=DAY + timedelta(hours=3)))
+    third = run(spark, override(store, "pca", k=8, solver=solver))
+    assert third.compared_to == 2
+    before, after = load(store.storage, 2), load(store.storage, 3)
+    assert third.drift is not None
+    assert third.drift == after.drift
+    shift = np.linalg.norm(after.pca.mean_ - before.pca.mean_) / before.pca.total_variance_**0.5
+    assert third.drift.mean_shift == pytest.approx(shift)
+    assert shift > 0.01
+    cosines = after.pca.components_ @ before.pca.components_.T
+    nearest = np.take_along_axis(cosines, np.abs(cosines).argmax(axis=1, keepdims=True), axis=1)
+    assert (nearest[np.abs(nearest) > 0.5] > 0).all()
+    assert len(nearest[np.abs(nearest) > 0.5]) >= 4
+
+
+def test_after_a_change_of_features_there_is_nothing_to_compare_with(spark: "SparkSession", store: Settings) -> None:
+    uri = store.storage.table_uri("features")
+    spark.sql(f"ALTER TABLE delta.`{uri}` SET TBLPROPERTIES ('fruits.model_id' = 'another')")
+    others = draw_vectors(9, 7, seed=12)
+    write(spark, store, Rows(range(9), others, 9, "z", DAY + timedelta(days=1), model="another"))
+    summary = run(spark, override(store, "pca", k=2))
+    assert (summary.n, summary.d, summary.compared_to, summary.drift) == (9, 7, None, None)
+
+
+def test_a_table_of_models_from_before_a_column_was_added_goes_on(spark: "SparkSession", store: Settings) -> None:
+    uri = store.storage.table_uri("pca_models")
+    older = [name for name, line in columns_of("pca_models").items() if "NOT NULL" in line]
+    kept = spark.read.format("delta").load(uri).select(*older).toArrow()
+    for meta in obstore.list(object_store(store.storage), f"{store.storage.prefix}tables/pca_models/").collect():
+        obstore.delete(object_store(store.storage), meta["path"])
+    columns = ", ".join(columns_of("pca_models")[name] for name in older)
+    spark.sql(f"CREATE TABLE delta.`{uri}` ({columns}) USING delta TBLPROPERTIES ('fruits.contract' = '1')")
+    spark.createDataFrame(kept, columns).write.format("delta").mode("append").save(uri)
+    summary = run(spark, override(store, "pca", k=3))
+    assert (summary.pca_version, summary.compared_to) == (2, 1)
+    found = {row["pca_version"]: row for row in rows(store, "pca_models")}
+    assert set(found[1]) == set(columns_of("pca_models"))
+    assert (found[1]["scree"], found[1]["compared_to"]) == (None, None)
+    assert len(found[2]["scree"]) == D
+
+
+def test_a_model_that_is_not_there_is_told(store: Settings) -> None:
+    with pytest.raises(DataError, match=r"tables/pca_models has no PCA version 7: the newest is 1\."):
+        load(store.storage, 7)
+
+
+def test_before_the_first_refresh_there_is_no_model(settings: Settings) -> None:
+    with pytest.raises(DataError, match=r"has no PCA version 1: it has none yet\. Run `fruits refresh` first\."):
+        load(settings.storage, 1)
+
+
 def test_without_a_wish_the_components_explain_95_percent(refreshed: Refreshed) -> None:
     ratios = np.cumsum(refreshed.summary.explained_variance_ratio)
     assert ratios[-1] >= 0.95 > ratios[-2]
@@ -190,16 +300,14 @@ def test_killed_between_its_commits_a_refresh_leaves_reduced_whole_and_the_next_
 
 
 def test_many_parts_are_merged_by_the_workers_first(spark: "SparkSession", refreshed: Refreshed) -> None:
-    snapshot = pin(refreshed.settings.storage, parallelism=1)
+    snapshot = whole(pin(refreshed.settings.storage), parallelism=1)
     # Files one by one, and a part that has none.
     parts = [*((split,) for part in snapshot.parts for split in part), (), *[()] * 9]
-    expected, found = (
-        exact.fit(spark, snapshot, PCA(10)),
-        exact.fit(spark, replace(snapshot, parts=tuple(parts)), PCA(10)),
-    )
-    assert found.n_samples_ == N
-    np.testing.assert_allclose(found.components_, expected.components_, atol=1e-9)
-    np.testing.assert_allclose(found.explained_variance_, expected.explained_variance_, rtol=1e-10)
+    expected = exact.gather(spark, snapshot)
+    found = exact.gather(spark, replace(snapshot, parts=tuple(parts)))
+    assert found.n == N
+    np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-13)
+    np.testing.assert_allclose(found.scatter, expected.scatter, atol=1e-10 * np.trace(expected.scatter))
 
 
 def overwrite_with(count: int) -> Callable[["SparkSession", Settings], None]:
@@ -254,7 +362,7 @@ def test_without_features_there_is_nothing_to_refresh(spark: "SparkSession", set
 
 def test_a_lost_data_file_is_the_store_failing(spark: "SparkSession", store: Settings) -> None:
     before = state(store)
-    lost = pin(store.storage, parallelism=1).parts[0][0].key
+    lost = next(iter(pin(store.storage).files))
     obstore.delete(object_store(store.storage), lost)
     with pytest.raises(StorageError, match=lost):
         run(spark, store)
@@ -275,3 +383,149 @@ def test_a_table_of_another_contract_is_refused(spark: "SparkSession", store: Se
 def test_a_missing_bucket_is_told_before_anything(spark: "SparkSession", settings: Settings) -> None:
     with pytest.raises(FruitsError, match="no bucket 'not-there'"):
         run(spark, override(settings, "storage", bucket="not-there"))
+
+
+def test_of_two_refreshes_at_once_one_is_refused(spark: "SparkSession", store: Settings) -> None:
+    before = state(store)
+    with (
+        Lease(store.storage, 30, "refresh"),
+        pytest.raises(LeaseError, match=r"Another refresh works on .* process \d+"),
+    ):
+        run(spark, store)
+    assert state(store) == before
+    # A stream is none of its business.
+    with Lease(store.storage, 30):
+        assert run(spark, store).pca_version == 2
+
+
+def test_a_refresh_that_was_paused_and_lost_its_lease_commits_nothing(
+    spark: "SparkSession", store: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = state(store)
+
+    def gather_and_lose_the_lease(spark: "SparkSession", snapshot: Snapshot) -> Statistics:
+        obstore.delete(object_store(store.storage), store.storage.state_key("refresh-lease.json"))
+        return gather(spark, snapshot)
+
+    gather = exact.gather
+    monkeypatch.setattr(exact, "gather", gather_and_lose_the_lease)
+    with pytest.raises(LeaseError, match=r"was lost to another refresh, .* Run it again\."):
+        run(spark, store, full=True)
+    assert (state(store), model_versions(store)) == (before, [1])
+
+
+ARRIVED = [
+    Rows(range(5), draw_vectors(5, D, seed=21) * 3, 8, "e", DAY + timedelta(hours=4)),
+    Rows(range(500, 520), draw_vectors(20, D, seed=22), 9, landed=DAY + timedelta(hours=5)),
+]
+
+
+def assert_as_if_all_were_read(spark: "SparkSession", settings: Settings, summary: Summary) -> None:
+    found = load(settings.storage, summary.pca_version).pca
+    again = run(spark, settings, full=True)
+    expected = load(settings.storage, again.pca_version).pca
+    assert (again.rows_added, again.n) == (None, summary.n)
+    np.testing.assert_allclose(found.mean_, expected.mean_, rtol=1e-12)
+    np.testing.assert_allclose(found.explained_variance_, expected.explained_variance_, rtol=1e-9)
+    np.testing.assert_allclose(found.components_, expected.components_, atol=1e-7)
+
+
+def test_a_refresh_reads_only_what_has_changed_and_finds_the_same(
+    spark: "SparkSession", store: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(increment, "_MOST", 10.0)
+    for arrived in ARRIVED:
+        write(spark, store, arrived)
+    read: list[int] = []
+
+    def gather_and_count(spark: "SparkSession", snapshot: Snapshot) -> Statistics:
+        found = gather(spark, snapshot)
+        read.append(found.n)
+        return found
+
+    gather = exact.gather
+    monkeypatch.setattr(exact, "gather", gather_and_count)
+    summary = run(spark, store)
+    assert (summary.n, summary.rows_added, summary.rows_removed) == (N + 20, 25, 5)
+    assert read == [25, 5]
+    assert_as_if_all_were_read(spark, store, summary)
+    etags = {row["key"]: row["etag"] for row in rows(store, "reduced")}
+    overwritten = dict(zip(ARRIVED[0].keys(), ARRIVED[0].etags(), strict=True))
+    assert etags | overwritten == etags
+
+
+def test_now_and_then_all_rows_are_read_to_see_what_rounding_did(
+    spark: "SparkSession", store: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(increment, "_MOST", 10.0)
+    settings = override(store, "pca", full_every=3)
+    errors = []
+    for arrived in (
+        *ARRIVED,
+        Rows([600], draw_vectors(1, D, seed=23), 10),
+        Rows([601], draw_vectors(1, D, seed=24), 11),
+    ):
+        write(spark, settings, arrived)
+        summary = run(spark, settings)
+        errors.append(summary.sums_error)
+        assert summary.rows_added == len(arrived.numbers)
+    assert [error is None for error in errors] == [True, True, False, True]
+    assert errors[2] is not None
+    assert errors[2] < 1e-12
+
+
+@pytest.mark.parametrize("damage", [b"", b"not what was left", b"FKS\x63\0\0\0\0 of another version"])
+def test_sums_that_are_damaged_are_told_and_made_anew(
+    spark: "SparkSession", store: Settings, caplog: pytest.LogCaptureFixture, damage: bytes
+) -> None:
+    obstore.put(object_store(store.storage), store.storage.state_key("statistics"), damage)
+    summary = run(spark, store)
+    assert (summary.n, summary.rows_added) == (N, None)
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "batch.refresh"]
+    assert told.startswith("All rows are read, as what the refit before left is of no use: ")
+    caplog.clear()
+    assert run(spark, store).rows_added == 0
+    assert not caplog.records
+
+
+def test_a_table_that_was_rolled_back_is_what_counts(
+    spark: "SparkSession", store: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(increment, "_MOST", 10.0)
+    uri = store.storage.table_uri("features")
+    opened = open_table(store.storage, "features")
+    assert opened is not None
+    for arrived in ARRIVED:
+        write(spark, store, arrived)
+    assert run(spark, store).n == N + 20
+    spark.sql(f"RESTORE TABLE delta.`{uri}` TO VERSION AS OF {opened.version()}")
+    summary = run(spark, store)
+    assert (summary.n, summary.rows_added, summary.rows_removed) == (N, 5, 25)
+    assert_as_if_all_were_read(spark, store, summary)
+
+
+def test_where_nothing_has_changed_nothing_is_done(spark: "SparkSession", store: Settings) -> None:
+    before = state(store)
+    assert run(spark, store, if_changed=True) is None
+    spark.sql(f"OPTIMIZE delta.`{store.storage.table_uri('features')}`")
+    assert run(spark, store, if_changed=True) is None
+    assert (state(store), model_versions(store)) == (before, [1])
+    write(spark, store, ARRIVED[1])
+    summary = run(spark, store, if_changed=True)
+    assert summary is not None
+    assert summary.n == N + 20
+
+
+def test_what_was_fitted_but_not_published_is_done_again(
+    spark: "SparkSession", store: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise Killed
+
+    write(spark, store, ARRIVED[1])
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(batch.publishing, "Projection", die)
+        run(spark, store)
+    summary = run(spark, store, if_changed=True)
+    assert summary is not None
+    assert summary.n == N + 20

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from conf.delta import open_table
+from conf.lease import Holder, Lease
 from conf.s3 import object_store
 from conf.settings import Settings
 from scripts import accounting as module
@@ -22,7 +23,6 @@ from scripts.fruit_photos import draw_bad_objects, draw_photos
 from scripts.fruits import fruits
 from scripts.liveness import State
 from scripts.session import override
-from streaming.lease import Holder, Lease
 from streaming.manifests import Landed
 from streaming.reprocess import matching, relist
 from streaming.sink import BatchReport

@@ -12,13 +12,13 @@ import obstore
 import pytest
 
 from conf.errors import ContractError, LeaseError, SettingsError, SetupError, StorageError
+from conf.lease import Holder, Lease, read
 from conf.s3 import control_client, object_store, read_object
 from conf.settings import Settings
 from scripts import sql
 from scripts.accounting import account
 from scripts.fruit_photos import draw_bad_objects, draw_photos
 from scripts.session import override
-from streaming.lease import Holder, Lease, read
 from streaming.sink import BatchReport, Sink
 from streaming.stream import run
 from tests.integration.tables import rows, versions

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import obstore
 
 from conf.delta import open_table
+from conf.lease import Lease
 from conf.s3 import object_store
 from conf.settings import Settings
 from scripts.fruit_photos import draw_photos
-from streaming.lease import Lease
 from streaming.stream import run
 from streaming.upkeep import Upkeep
 from tests.integration.tables import versions

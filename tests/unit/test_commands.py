@@ -43,6 +43,12 @@ def test_k_and_variance_together_are_misuse() -> None:
     assert (said.exit_code, "exclude each other" in said.output) == (2, True)
 
 
+@pytest.mark.parametrize("every", ["15", "m", "-5m", "0s", "1w", "15 m", "1e3s"])
+def test_an_interval_that_is_none_is_misuse(every: str) -> None:
+    said = CliRunner().invoke(fruits, ["refresh", "--every", every])
+    assert (said.exit_code, "is no time: write 90s, 15m, 1.5h or 1d." in said.output) == (2, True)
+
+
 @pytest.mark.parametrize("reason", [*Reason])
 def test_a_reason_is_named_as_the_tables_name_it(reason: Reason) -> None:
     said = CliRunner().invoke(fruits, ["reprocess", "--reason", reason.value])

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from conf.lease import Held, Holder
 from scripts.accounting import Accounting
 from scripts.liveness import State, liveness
 from scripts.show import show_accounting
-from streaming.lease import Held, Holder
 
 MOMENT = datetime(2026, 5, 4, 12, 0, 30, tzinfo=UTC)
 ELSEWHERE = Holder("run", "another-host", 4711, "another-boot/pid:[1]/99")

@@ -181,3 +181,115 @@ def test_a_variance_that_is_no_share_is_refused(variance: float | None) -> None:
 def test_k_below_one_is_refused(k: int) -> None:
     with pytest.raises(SettingsError, match=f"k is {k}"):
         fitted(planted(20, 3), k=k)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e4])
+def test_standardized_it_is_that_of_scikit_learn_on_scaled_rows(offset: float) -> None:
+    rows = planted(400, 8) * np.geomspace(1e-3, 1e3, 8) + offset
+    scaled = (rows - rows.mean(axis=0)) / rows.std(axis=0, ddof=1)
+    oracle = decomposition.PCA(5, svd_solver="full").fit(scaled)
+    pca = PCA(5, standardize=True).fit(Statistics.of(rows))
+    np.testing.assert_allclose(pca.explained_variance_, oracle.explained_variance_, rtol=1e-8)
+    np.testing.assert_allclose(np.abs(pca.components_ @ oracle.components_.T), np.eye(5), atol=1e-6)
+    signs = np.sign((pca.components_ * oracle.components_).sum(axis=1))
+    np.testing.assert_allclose(pca.transform(rows), oracle.transform(scaled) * signs, atol=1e-4)
+    assert pca.scree_.sum() == pytest.approx(1)
+    assert pca.total_variance_ == pytest.approx(8)
+
+
+def test_a_constant_feature_is_not_standardized_into_noise() -> None:
+    rows = planted(3000, 4)
+    rows[:, 2] = 1234.5678
+    whole = Statistics.of(rows)
+    parts = sum((Statistics.of(part) for part in np.array_split(rows, 9)), Statistics.empty(4))
+    for statistics in (whole, parts, (whole + parts) - whole):
+        pca = PCA(variance=1.0, standardize=True).fit(statistics)
+        assert (pca.k_, pca.scale_[2]) == (3, 1.0)
+        assert not pca.components_[:, 2].any()
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+def test_whitened_components_vary_by_one_and_map_back(standardize: bool) -> None:
+    rows = planted(400, 6, offset=3.0)
+    pca = PCA(6, standardize=standardize, whiten=True).fit(Statistics.of(rows))
+    reduced = pca.transform(rows)
+    np.testing.assert_allclose(np.cov(reduced.T.astype(np.float64)), np.eye(6), atol=1e-5)
+    np.testing.assert_allclose(pca.inverse_transform(reduced), rows, atol=1e-4)
+    if not standardize:
+        oracle = decomposition.PCA(6, svd_solver="full", whiten=True).fit_transform(rows)
+        np.testing.assert_allclose(np.abs(reduced), np.abs(oracle), atol=1e-4)
+
+
+def test_a_refit_projects_by_its_own_components() -> None:
+    pca, rows = PCA(3), planted(100, 6)
+    pca.fit(Statistics.of(planted(100, 6, seed=1))).transform(rows)
+    np.testing.assert_array_equal(pca.fit(Statistics.of(rows)).transform(rows), fitted(rows, 3).transform(rows))
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=seeds, k=st.integers(1, 7), standardize=st.booleans(), whiten=st.booleans(), n=st.integers(1, 50))
+def test_the_reconstruction_error_of_any_rows_is_known_from_their_statistics(
+    seed: int, k: int, standardize: bool, whiten: bool, n: int
+) -> None:
+    pca = PCA(k, standardize=standardize, whiten=whiten).fit(Statistics.of(planted(200, 7, seed)))
+    others = planted(n, 7, seed + 1, offset=2.0)
+    scaled = (others - pca.mean_) / pca.scale_
+    lost = (scaled - scaled @ pca.components_.T @ pca.components_) * pca.scale_
+    expected = (lost**2).sum(axis=1).mean()
+    assert pca.reconstruction_error(Statistics.of(others)) == pytest.approx(expected, rel=1e-8, abs=1e-9)
+
+
+def test_the_reconstruction_error_of_its_own_rows_is_the_variance_left_out() -> None:
+    rows = planted(400, 10, offset=3.0)
+    pca = fitted(rows, 6)
+    expected = pca.noise_variance_ * 4 * 399 / 400
+    assert pca.reconstruction_error(Statistics.of(rows)) == pytest.approx(expected)
+    assert pca.reconstruction_error(Statistics.empty(10)) == 0
+    with pytest.raises(DataError, match=r"expected \(rows, 10\)"):
+        pca.reconstruction_error(Statistics.empty(9))
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=seeds, standardize=st.booleans())
+def test_axes_keep_the_sign_they_had_through_refits(seed: int, standardize: bool) -> None:
+    rng = np.random.default_rng(seed)
+    rows = planted(400, 6, seed)
+    before = PCA(6, standardize=standardize).fit(Statistics.of(rows))
+    # Signs that no convention gives: only the model before knows them.
+    before.components_ = before.components_ * rng.choice([-1.0, 1.0], 6)[:, np.newaxis]
+    more = np.concatenate([rows, planted(40, 6, seed)])
+    after = PCA(6, standardize=standardize).fit(Statistics.of(more), before)
+    nearest = np.abs(cosines := after.components_ @ before.components_.T).argmax(axis=1)
+    near = np.abs(cosines[np.arange(6), nearest]) >= 0.5
+    assert (cosines[np.arange(6), nearest][near] > 0).all()
+
+
+def test_an_axis_that_has_changed_places_keeps_its_sign() -> None:
+    scores = np.random.default_rng(3).standard_normal((5000, 3))
+    first = PCA(3).fit(Statistics.of(scores * [3.0, 2.9, 1.0]))
+    first.components_ = -first.components_
+    second = PCA(3).fit(Statistics.of(scores * [2.9, 3.0, 1.0]), first)
+    cosines = second.components_ @ first.components_.T
+    np.testing.assert_allclose(cosines[[0, 1, 2], [1, 0, 2]], 1, atol=0.05)
+
+
+def test_an_axis_unlike_any_before_has_its_largest_entry_positive() -> None:
+    before = PCA(1).fit(Statistics.of(planted(50, 2) @ np.eye(2, 5)))
+    rows = planted(50, 2) @ np.eye(2, 5, 3)
+    np.testing.assert_array_equal(PCA(2).fit(Statistics.of(rows), before).components_, fitted(rows, 2).components_)
+
+
+def test_a_model_before_of_other_features_is_refused() -> None:
+    with pytest.raises(DataError, match=r"expected \(rows, 4\)"):
+        PCA(2).fit(Statistics.of(planted(50, 4)), fitted(planted(50, 5), 2))
+
+
+def test_axes_that_sampling_cannot_tell_apart_are_named() -> None:
+    variances = np.array([9.0, 4.0, 3.999, 2.0, 1.0])
+    pca = PCA(variance=0.8).fit(Statistics(1000, np.zeros(5), np.diag(variances) * 999))
+    assert pca.near_degenerate_.tolist() == [False, True, False]
+    many = PCA(variance=0.8).fit(Statistics(10**8, np.zeros(5), np.diag(variances) * (10**8 - 1)))
+    assert not many.near_degenerate_.any()
+    border = PCA(2).fit(Statistics(1000, np.zeros(5), np.diag(variances) * 999))
+    assert border.near_degenerate_.tolist() == [False, True]
+    assert PCA(5).fit(Statistics(1000, np.zeros(5), np.diag(variances) * 999)).near_degenerate_.shape == (5,)

@@ -90,6 +90,33 @@ def test_no_rows_are_the_neutral_element() -> None:
     assert (Statistics.empty(4) + Statistics.empty(4)).n == 0
 
 
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=seeds,
+    kept=st.integers(0, 300),
+    removed=st.integers(0, 300),
+    d=st.integers(1, 6),
+    offset=st.sampled_from([0.0, -5e3, 1e6]),
+)
+def test_what_was_merged_can_be_removed(seed: int, kept: int, removed: int, d: int, offset: float) -> None:
+    rng = np.random.default_rng(seed)
+    rows = np.sort(rng.standard_normal((kept + removed, d)), axis=0) + offset
+    whole, gone = Statistics.of(rows), Statistics.of(rows[kept:])
+    rest = whole - gone
+    assert rest.n == kept
+    if kept:
+        mean, scatter = exact(rows[:kept])
+        np.testing.assert_allclose(rest.mean, mean, rtol=1e-9, atol=1e-9)
+        # By the size of the whole: what is left of much cannot be more exact than the much was.
+        np.testing.assert_allclose(rest.scatter, scatter, rtol=0, atol=1e-9 * (1 + np.trace(whole.scatter)))
+
+
+@pytest.mark.parametrize(("n", "d"), [(10, 3), (2, 4)])
+def test_what_cannot_be_among_the_rows_is_not_removed(n: int, d: int) -> None:
+    with pytest.raises(DataError, match=f"{n} rows of {d} features are not among those of 9 of 3"):
+        Statistics.of(np.ones((9, 3))).remove(Statistics.of(np.ones((n, d))))
+
+
 def test_an_accumulator_goes_on_after_it_was_read() -> None:
     rows = np.random.default_rng(5).standard_normal((30, 4))
     accumulator = Accumulator(4)

@@ -1,11 +1,12 @@
-"""The lease: one stream on one state, and no other.
+"""The lease: of each job, one at a time on one store: one stream, one refresh.
 
-`state/lease.json` says who holds it. It is only ever written on condition that it is still what was last read, so of
-any number of streams one wins. The holder renews it, and renews it once more before each commit: a driver that was
-paused, lost the lease and wakes up finds that out before it commits. What remains is the time between that renewal and
-the end of the commit: a driver paused there, for longer than the lease lasts, commits beside its successor, and may
-overwrite a commit of it, as the check for a free number and the write of a commit are two requests. The rows that this
-loses are noticed at the next start (`streaming.state`).
+`state/lease.json` says which stream holds it, `state/refresh-lease.json` which refresh. It is only ever written on
+condition that it is still what was last read, so of any number that start, one wins. The holder renews it, and renews
+it once more before each commit: a driver that was paused, lost the lease and wakes up finds that out before it commits.
+What remains is the time between that renewal and the end of the commit: a driver paused there, for longer than the
+lease lasts, commits beside its successor, and may overwrite a commit of it, as the check for a free number and the
+write of a commit are two requests. The rows that a stream loses by that are noticed at the next start
+(`streaming.state`).
 
 S3 compares and writes in one step. The embedded server does so for If-None-Match alone: under If-Match, two that ask
 within the same milliseconds may both be told that they wrote. So whoever takes the lease renews it at once, which only
@@ -25,7 +26,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from threading import Event, Lock, Thread
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from conf.errors import ContractError, FruitsError, LeaseError
 from conf.s3 import control_client, explain
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 # Renewals a lease's life: two may fail before somebody else may come.
 _RENEWALS = 3
+Job = Literal["stream", "refresh"]
+_WHAT_NOW: Final = {"stream": "`fruits status` shows whether another goes on.", "refresh": "Run it again."}
+_KEYS: Final = {"stream": "lease.json", "refresh": "refresh-lease.json"}
 _log = logging.getLogger(__name__)
 
 
@@ -90,8 +94,9 @@ class Lease:
         On entering, where somebody else holds it; the message names the holder and until when.
     """
 
-    def __init__(self, storage: Storage, seconds: int) -> None:
+    def __init__(self, storage: Storage, seconds: int, job: Job = "stream") -> None:
         self._storage = storage
+        self._job = job
         self._seconds = seconds
         self._me = Holder.this_process()
         self._client = control_client(storage)
@@ -106,16 +111,16 @@ class Lease:
         self._renewing = Thread(target=self._keep, name="lease", daemon=True)
 
     def __enter__(self) -> Self:
-        found = read(self._client, self._storage)
+        found = read(self._client, self._storage, self._job)
         if found and found.holder and not found.expired and not found.holder.is_dead():
             raise LeaseError(
-                f"Another stream works on {self._where}: {found.holder} has its lease until "
+                f"Another {self._job} works on {self._where}: {found.holder} has its lease until "
                 f"{found.until:%Y-%m-%d %H:%M:%S} UTC, and renews it as long as it lives. Stop that one, or wait."
             )
         # Where the store let two write at once, the first to do so finds the other's with its renewal.
         first = {"IfMatch": found.etag} if found else {"IfNoneMatch": "*"}
         if not (self._hold(first) and self._hold({"IfMatch": self._etag})):
-            raise LeaseError(f"Another stream has just taken the lease of {self._where}. Stop it, or wait.")
+            raise LeaseError(f"Another {self._job} has just taken the lease of {self._where}. Stop it, or wait.")
         self._renewing.start()
         return self
 
@@ -141,12 +146,12 @@ class Lease:
         """
         with self._lock:
             if self._ended.is_set():
-                raise LeaseError(f"The lease of {self._where} was given back: this stream has ended.")
+                raise LeaseError(f"The lease of {self._where} was given back: this {self._job} has ended.")
             if not self._hold({"IfMatch": self._etag}):
                 self.lost = LeaseError(
-                    f"The lease of {self._where} was lost to another stream, as this one was paused or cut off for "
-                    f"more than {self._seconds} seconds, or its file was deleted. This one has committed nothing "
-                    "since. `fruits status` shows whether another goes on."
+                    f"The lease of {self._where} was lost to another {self._job}, as this one was paused or cut off "
+                    f"for more than {self._seconds} seconds, or its file was deleted. This one has committed nothing "
+                    f"since. {_WHAT_NOW[self._job]}"
                 )
                 raise self.lost
 
@@ -164,7 +169,7 @@ class Lease:
         """Write that it is ours; tells whether it is. A PUT whose answer was lost is tried again, and finds itself."""
         asked = datetime.now(UTC)
         if not self._write(condition, self._me):
-            found = read(self._client, self._storage)
+            found = read(self._client, self._storage, self._job)
             if found is None or found.holder is None or found.holder.id != self._me.id:
                 return False
             self._etag = found.etag
@@ -177,9 +182,10 @@ class Lease:
 
         # No two writes are of the same bytes, and so of the same etag: a renewal must not pass for what it renewed.
         body = {"holder": holder and asdict(holder), "seconds": self._seconds, "write": uuid.uuid4().hex}
+        key = self._storage.state_key(_KEYS[self._job])
         try:
             answer = self._client.put_object(
-                Bucket=self._storage.bucket, Key=_key(self._storage), Body=json.dumps(body).encode(), **condition
+                Bucket=self._storage.bucket, Key=key, Body=json.dumps(body).encode(), **condition
             )
         except ClientError as error:
             # Another etag; two writes at once; an If-Match of what is gone.
@@ -192,8 +198,8 @@ class Lease:
         return True
 
 
-def read(client: "S3Client", storage: Storage) -> Held | None:
-    """The lease as it is; None where no stream has ever run.
+def read(client: "S3Client", storage: Storage, job: Job = "stream") -> Held | None:
+    """The lease as it is; None where no such job has ever run.
 
     Raises
     ------
@@ -205,7 +211,7 @@ def read(client: "S3Client", storage: Storage) -> Held | None:
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        answer = client.get_object(Bucket=storage.bucket, Key=_key(storage))
+        answer = client.get_object(Bucket=storage.bucket, Key=storage.state_key(_KEYS[job]))
         text = answer["Body"].read()
     except ClientError as error:
         if error.response["Error"]["Code"] == "NoSuchKey":
@@ -222,14 +228,10 @@ def read(client: "S3Client", storage: Storage) -> Held | None:
         holder = body["holder"] and Holder(**body["holder"])
     except (ValueError, KeyError, TypeError):
         raise ContractError(
-            f"{storage.uri('state/lease.json')} is damaged, or of another version of Fruits! than this. See that no "
-            "stream runs on this store, then delete it."
+            f"{storage.uri(f'state/{_KEYS[job]}')} is damaged, or of another version of Fruits! than this. See that no "
+            f"{job} runs on this store, then delete it."
         ) from None
     return Held(answer["ETag"], holder, written, until, now > until)
-
-
-def _key(storage: Storage) -> str:
-    return storage.state_key("lease.json")
 
 
 def _process(pid: int) -> str | None:

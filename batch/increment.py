@@ -1,0 +1,142 @@
+"""What has changed since the last refit: which rows count now and did not, and the other way round."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import obstore
+import pyarrow as pa
+import pyarrow.dataset as ds
+from obstore.exceptions import BaseError, NotFoundError
+from obstore.store import ObjectStore
+
+from batch import datafiles
+from batch.arrow import mask_of
+from batch.changes import commit_digest, read_changes
+from batch.currency import COLUMNS, counting, superseded
+from batch.datafiles import Split
+from batch.kept import Kept
+from batch.pinning import Pinned, cut
+from batch.snapshot import RowId, Snapshot, ids
+from conf.s3 import explain, store_answers
+from conf.settings import Storage
+
+# With more to read than this share of the table, all of it is read: it takes little longer, and no digit is lost.
+_MOST = 0.5
+_IN_FLIGHT = 16
+# What pyarrow calls the file that a row is in.
+_FILE = "__filename"
+_SCHEMA = pa.schema(
+    [
+        ("key", pa.string()),
+        ("etag", pa.string()),
+        ("manifest", pa.int64()),
+        ("last_modified", pa.timestamp("us", tz="UTC")),
+        ("model_id", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Increment:
+    """The rows that count now are those that did, with `came` and without `went`."""
+
+    came: tuple[Snapshot, ...]
+    went: tuple[Snapshot, ...]
+    superseded: frozenset[RowId]
+    """Of all rows of the model, those that do not count now."""
+
+
+def since(store: ObjectStore, pinned: Pinned, kept: Kept, parallelism: int) -> Increment | None:
+    """What has changed since `kept`; None where to read all rows is the only way, or the cheaper one.
+
+    Raises
+    ------
+    StorageError
+        Where the store fails.
+    """
+    if (kept.table_id, kept.model_id) != (pinned.table_id, pinned.model_id):
+        return None
+    if kept.commit != commit_digest(store, pinned.storage, kept.features_version):
+        return None
+    changes = read_changes(store, pinned.storage, kept.features_version, pinned.version)
+    if changes is None or not _worth(pinned, changes.added | changes.removed):
+        return None
+    gone = (changes.added | changes.removed).keys() - pinned.files.keys()
+    if not _all_there(store, gone):
+        return None
+    came, went = (_rows(store, pinned.storage, files) for files in (changes.added, changes.removed))
+    if any(len(set(ids(rows.to_batches()))) < rows.num_rows for rows in (came, went)):
+        # Rearranged and rewritten in turn, so that a row is in two of the files.
+        return None
+    came_ids, went_ids = (frozenset(ids(rows.to_batches())) for rows in (came, went))
+    new, lost = came_ids - went_ids, went_ids - came_ids
+    keys = {key for key, *_ in new | lost}
+    # All rows of the keys that are touched, as they are and as they were.
+    now = _table(
+        pinned.scan((*COLUMNS, _FILE), ds.field("key").isin(pa.array(sorted(keys), pa.string()))) if keys else ()
+    )
+    then = pa.concat_tables([_without(now, new), _without(went, went_ids - lost)])
+    counts, counted = counting(now, pinned.model_id), counting(then, pinned.model_id)
+    if len(counted - counts) > _MOST * kept.statistics.n:
+        return None
+    d = kept.statistics.d
+    place = dict(zip(ids(now.to_batches()), now[_FILE].to_pylist(), strict=True))
+
+    def snapshots(rows: frozenset[RowId], changed: frozenset[RowId], files: dict[str, int]) -> Iterator[Snapshot]:
+        """Where some rows are: those that changed in the files that say so, the others in the table's own."""
+        others = {pinned.key(place[row]) for row in rows - changed}
+        for chosen, sources in ((rows & changed, files), (rows - changed, {key: pinned.files[key] for key in others})):
+            if chosen:
+                parts = cut(list(sources.items()), parallelism)
+                yield Snapshot(pinned.storage, pinned.version, pinned.model_id, parts, frozenset(), False, chosen, d)
+
+    increment = Increment(
+        tuple(snapshots(counts - counted, new, changes.added)),
+        tuple(snapshots(counted - counts, lost, changes.removed)),
+        frozenset(row for row in kept.superseded if row[0] not in keys) | superseded(now, pinned.model_id),
+    )
+    to_read = {split for part in (*increment.came, *increment.went) for splits in part.parts for split in splits}
+    return increment if _worth(pinned, {split: split.stop - split.start for split in to_read}) else None
+
+
+def _worth(pinned: Pinned, sizes: Mapping[Any, int]) -> bool:
+    return sum(sizes.values()) <= _MOST * sum(pinned.files.values())
+
+
+def _all_there(store: ObjectStore, files: Iterable[str]) -> bool:
+    """Whether files that are no part of the table any more have not been deleted yet."""
+
+    def there(file: str) -> bool:
+        with store_answers(file):
+            try:
+                obstore.head(store, file)
+            except (NotFoundError, FileNotFoundError):
+                return False
+        return True
+
+    with ThreadPoolExecutor(_IN_FLIGHT, "head") as pool:
+        return all(pool.map(there, files))
+
+
+def _rows(store: ObjectStore, storage: Storage, files: dict[str, int]) -> pa.Table:
+    """What tells which rows count, of all rows of some files."""
+    splits = [Split(file, size, 0, size) for file, size in files.items()]
+    try:
+        return _table(datafiles.read(store, splits, COLUMNS))
+    except (BaseError, FileNotFoundError) as error:
+        raise explain(error, storage) from None
+
+
+def _table(batches: Iterable[pa.RecordBatch]) -> pa.Table:
+    # A file by itself does not say that its times are in UTC.
+    tables = [pa.table(batch.columns, names=batch.schema.names) for batch in batches]
+    schema = _SCHEMA if tables and _FILE not in tables[0].column_names else _SCHEMA.append(pa.field(_FILE, pa.string()))
+    return pa.concat_tables([schema.empty_table(), *(table.select(schema.names).cast(schema) for table in tables)])
+
+
+def _without(rows: pa.Table, left_out: frozenset[RowId]) -> pa.Table:
+    kept = np.fromiter((row not in left_out for row in ids(rows.to_batches())), np.bool_, rows.num_rows)
+    return rows.select(COLUMNS).filter(mask_of(kept))

@@ -1,0 +1,323 @@
+"""What changed since a refit, as the log tells: with it, the sums of before become those of all rows that count now."""
+
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import obstore
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from deltalake import DeltaTable, Schema
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from obstore.store import ObjectStore
+
+from batch import exact, increment, kept
+from batch.changes import commit_digest
+from batch.increment import Increment, since
+from batch.kept import Kept
+from batch.pinning import Pinned, pin, whole
+from batch.snapshot import Snapshot
+from batch.statistics import Statistics
+from conf.errors import ContractError, DataError
+from conf.s3 import delta_options, object_store
+from conf.settings import Settings, Storage
+from conf.tables import CONTRACT
+from conf.tables import MODEL as TABLE_MODEL
+from scripts.session import override
+from tests.integration.features import DAY, MODEL, Rows, draw_vectors
+
+D = 6
+
+
+def gathered(snapshots: Iterable[Snapshot]) -> Statistics:
+    """What the workers would make of some snapshots."""
+    batches = [
+        batch for part in snapshots for number in range(len(part.parts)) for batch in exact.summarize(part, number)
+    ]
+    found = exact._merge(batches)
+    return found if found.n else Statistics.empty(D)
+
+
+def updated(before: Statistics, changed: Increment) -> Statistics:
+    return before + gathered(changed.came) - gathered(changed.went)
+
+
+class Table:
+    """A features table written by hand, file by file: quick, and each commit is what the test says."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self.store: ObjectStore = object_store(storage)
+        self.folder = f"{storage.prefix}tables/features/"
+        self.files: dict[str, pa.Table] = {}
+        self.manifest = 0
+        metadata = {
+            "id": str(uuid4()),
+            "format": {"provider": "parquet", "options": {}},
+            "schemaString": Schema.from_arrow(Rows([0], draw_vectors(1, D, 0)).table().schema).to_json(),
+            "partitionColumns": [],
+            "configuration": {"fruits.contract": CONTRACT, TABLE_MODEL: MODEL},
+        }
+        self.version = -1
+        self._commit({"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}}, {"metaData": metadata})
+
+    def append(self, numbers: Iterable[int], model: str = MODEL) -> None:
+        """New versions of some photographs."""
+        self.manifest += 1
+        numbers = sorted(set(numbers))
+        vectors = draw_vectors(len(numbers), D, seed=self.manifest)
+        landed = DAY + timedelta(minutes=self.manifest)
+        self._commit(self._add(Rows(numbers, vectors, self.manifest, f"{self.manifest:x}", landed, model).table()))
+
+    def delete(self, number: int, manifest: int | None = None) -> None:
+        """A photograph's versions, or one of them: the files that have them are written anew without."""
+        actions = []
+        for name, rows in list(self.files.items()):
+            going = pc.ends_with(rows["key"], f"/{number:04}.jpg")
+            if manifest is not None:
+                going = pc.and_(going, pc.equal(rows["manifest"], manifest))
+            if pc.any(going).as_py():
+                actions += [self._remove(name), self._add(rows.filter(pc.invert(going)))]
+        if actions:
+            self._commit(*actions)
+
+    def compact(self, most: int | None = None) -> None:
+        """The newest files, or all, into one."""
+        chosen = list(self.files)[-most:] if most else list(self.files)
+        rows = pa.concat_tables([self.files[name] for name in chosen])
+        self._commit(*(self._remove(name, False) for name in chosen), self._add(rows, False))
+
+    def vacuum(self) -> None:
+        """What no part of the table is any more is deleted."""
+        for meta in obstore.list(self.store, self.folder).collect():
+            name = meta["path"].removeprefix(self.folder)
+            if name.endswith(".parquet") and name not in self.files:
+                obstore.delete(self.store, meta["path"])
+
+    def _add(self, rows: pa.Table, new: bool = True) -> dict[str, Any]:
+        name, written = f"{uuid4()}.parquet", io.BytesIO()
+        pq.write_table(rows, written)
+        obstore.put(self.store, self.folder + name, written.getvalue())
+        self.files[name] = rows
+        stats = json.dumps({"numRecords": rows.num_rows})
+        told = {"path": name, "partitionValues": {}, "modificationTime": 0, "stats": stats}
+        return {"add": told | {"size": written.tell(), "dataChange": new}}
+
+    def _remove(self, name: str, gone: bool = True) -> dict[str, Any]:
+        written = io.BytesIO()
+        pq.write_table(self.files.pop(name), written)
+        return {"remove": {"path": name, "deletionTimestamp": 0, "dataChange": gone, "size": written.tell()}}
+
+    def _commit(self, *actions: dict[str, Any]) -> None:
+        self.version += 1
+        path = f"{self.folder}_delta_log/{self.version:020}.json"
+        obstore.put(self.store, path, "\n".join(map(json.dumps, actions)).encode())
+
+    def pinned(self) -> Pinned:
+        return pin(self.storage)
+
+    def left(self) -> Kept:
+        """What a refit of all rows leaves."""
+        pinned = self.pinned()
+        rows = whole(pinned, 2)
+        return self.of(pinned, rows, gathered([rows]))
+
+    def of(self, pinned: Pinned, rows: Snapshot, sums: Statistics, refits: int = 0) -> Kept:
+        commit = commit_digest(self.store, self.storage, pinned.version)
+        assert commit is not None
+        return Kept(pinned.table_id, pinned.version, commit, pinned.model_id, rows.superseded, sums, refits)
+
+    def since(self, left: Kept) -> Increment | None:
+        return since(self.store, self.pinned(), left, 2)
+
+    def counting(self) -> Statistics:
+        """Of the newest version of each photograph, told without any of the code that is tested."""
+        newest: dict[str, dict[str, Any]] = {}
+        for row in pa.concat_tables(self.files.values()).to_pylist():
+            if row["key"] not in newest or row["manifest"] > newest[row["key"]]["manifest"]:
+                newest[row["key"]] = row
+        vectors = [row["features"] for row in newest.values() if row["model_id"] == MODEL]
+        return Statistics.of(np.array(vectors, np.float32).reshape(-1, D))
+
+
+def assert_same(found: Statistics, expected: Statistics) -> None:
+    assert found.n == expected.n
+    np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(found.scatter, expected.scatter, rtol=0, atol=1e-9 * max(np.trace(expected.scatter), 1))
+
+
+@pytest.fixture
+def table(settings: Settings) -> Table:
+    return Table(settings.storage)
+
+
+photographs = st.lists(st.integers(0, 40), min_size=1, max_size=8)
+operations = st.one_of(
+    st.tuples(st.just("append"), photographs),
+    st.tuples(st.just("append"), photographs),
+    st.tuples(st.just("of another model"), photographs),
+    st.tuples(st.just("delete"), st.tuples(st.integers(0, 40), st.none() | st.integers(1, 6))),
+    st.tuples(st.just("compact"), st.none() | st.integers(2, 4)),
+    st.tuples(st.just("refit"), st.none()),
+    st.tuples(st.just("refit"), st.none()),
+)
+
+
+@hypothesis_settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(operations, min_size=3, max_size=12))
+def test_running_sums_are_those_of_all_rows_whatever_happens_between(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, steps: list[tuple[str, Any]]
+) -> None:
+    # However much has changed: whether it is worth it is another test's matter.
+    monkeypatch.setattr(increment, "_MOST", 1e9)
+    storage = override(settings, "storage", prefix=f"{settings.storage.prefix}{uuid4().hex}/").storage
+    table = Table(storage)
+    table.append(range(30))
+    left = table.left()
+    for what, argument in [*steps, ("refit", None)]:
+        if what == "append":
+            table.append(argument)
+        elif what == "of another model":
+            table.append(argument, model="another/model/id")
+        elif what == "delete":
+            table.delete(*argument)
+        elif what == "compact":
+            table.compact(argument)
+        else:
+            pinned, changed = table.pinned(), table.since(left)
+            rows = whole(pinned, 2)
+            expected = table.counting()
+            assert_same(gathered([rows]), expected)
+            found = expected
+            if changed is not None:
+                found = updated(left.statistics, changed)
+                assert_same(found, expected)
+                assert changed.superseded == rows.superseded
+            left = table.of(pinned, rows, found, left.refits + 1)
+
+
+def test_only_the_files_of_what_came_are_read(table: Table) -> None:
+    table.append(range(1000))
+    left = table.left()
+    table.append(range(1000, 1010))
+    changed = table.since(left)
+    assert changed is not None
+    (came,) = changed.came
+    assert sum(split.stop - split.start for splits in came.parts for split in splits) < 20_000
+    assert changed.went == ()
+    assert gathered(changed.came).n == 10
+
+
+def test_an_overwritten_photograph_is_taken_away_and_its_successor_added(table: Table) -> None:
+    table.append(range(1000))
+    for _ in range(4):
+        table.append([5])  # files of their own, so that little is to be read
+    left = table.left()
+    table.append([5])
+    changed = table.since(left)
+    assert changed is not None
+    assert (gathered(changed.came).n, gathered(changed.went).n) == (1, 1)
+    assert_same(updated(left.statistics, changed), table.counting())
+
+
+def test_where_nothing_came_there_is_nothing_to_read(table: Table) -> None:
+    table.append(range(50))
+    table.append([99])
+    left = table.left()
+    assert table.since(left) == Increment((), (), frozenset())
+    table.compact()
+    assert table.since(left) == Increment((), (), frozenset())
+
+
+def test_small_files_that_became_one_are_read_as_the_one(table: Table) -> None:
+    table.append(range(1000))
+    left = table.left()
+    for number in range(20):
+        table.append([2000 + number])
+    table.compact(20)
+    changed = table.since(left)
+    assert changed is not None
+    ((one,),) = changed.came[0].parts
+    assert one.key.removeprefix(table.folder) in table.files
+    assert_same(updated(left.statistics, changed), table.counting())
+
+
+def test_where_much_has_changed_all_is_read(table: Table) -> None:
+    table.append(range(100))
+    left = table.left()
+    table.append(range(100, 400))
+    assert table.since(left) is None
+
+
+def test_where_most_of_what_counted_has_gone_all_is_read(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(increment, "_worth", lambda *_: True)
+    table.append(range(100))
+    left = table.left()
+    for number in range(60):
+        table.delete(number)
+    assert table.since(left) is None
+
+
+def test_where_the_log_was_cut_all_is_read(table: Table) -> None:
+    table.append(range(1000))
+    left = table.left()
+    table.append([2000])
+    DeltaTable(
+        table.storage.table_uri("features", "s3"), storage_options=delta_options(table.storage)
+    ).create_checkpoint()
+    obstore.delete(table.store, f"{table.folder}_delta_log/{table.version:020}.json")
+    assert table.since(left) is None
+
+
+def test_where_what_went_was_deleted_for_good_all_is_read(table: Table) -> None:
+    table.append(range(1000))
+    table.append([2000, 2001])
+    left = table.left()
+    table.delete(2000)
+    assert table.since(left) is not None
+    table.vacuum()
+    assert table.since(left) is None
+    assert_same(table.left().statistics, table.counting())
+
+
+@pytest.mark.parametrize(
+    "other", [{"table_id": "another"}, {"model_id": "another"}, {"features_version": 99}, {"commit": "another"}]
+)
+def test_sums_of_another_history_are_of_no_use(table: Table, other: dict[str, Any]) -> None:
+    table.append(range(1000))
+    left = replace(table.left(), **other)
+    table.append([2000])
+    assert table.since(left) is None
+
+
+def test_what_is_kept_comes_back(table: Table) -> None:
+    assert kept.restore(table.store, table.storage) is None
+    table.append(range(30))
+    table.append(range(10))
+    left = replace(table.left(), refits=7)
+    assert len(left.superseded) == 10
+    kept.save(table.store, table.storage, left)
+    found = kept.restore(table.store, table.storage)
+    assert found is not None
+    assert found.statistics.to_bytes() == left.statistics.to_bytes()
+    assert replace(found, statistics=left.statistics) == left
+
+
+@pytest.mark.parametrize("at", [0, 3, 5, 12, 200, -3])
+def test_what_is_damaged_is_told(table: Table, at: int) -> None:
+    table.append(range(30))
+    data = bytearray(table.left().to_bytes())
+    data[at] ^= 0x40
+    with pytest.raises((DataError, ContractError), match="statistics"):
+        Kept.from_bytes(bytes(data))
+    with pytest.raises(DataError, match="statistics"):
+        Kept.from_bytes(bytes(data[:at]))
