@@ -474,11 +474,10 @@ def test_now_and_then_all_rows_are_read_to_see_what_rounding_did(
     assert errors[2] < 1e-12
 
 
-@pytest.mark.parametrize("damage", [b"", b"not what was left", b"FKS\x63\0\0\0\0 of another version"])
 def test_sums_that_are_damaged_are_told_and_made_anew(
-    spark: "SparkSession", store: Settings, caplog: pytest.LogCaptureFixture, damage: bytes
+    spark: "SparkSession", store: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    obstore.put(object_store(store.storage), store.storage.state_key("statistics"), damage)
+    obstore.put(object_store(store.storage), store.storage.state_key("statistics"), b"not what was left")
     summary = run(spark, store)
     assert (summary.n, summary.rows_added) == (N, None)
     (told,) = [record.getMessage() for record in caplog.records if record.name == "batch.refresh"]
