@@ -28,7 +28,7 @@ class Changes:
     added: dict[str, int] = field(default_factory=dict)
     removed: dict[str, int] = field(default_factory=dict)
 
-    def take(self, commit: bytes, folder: str) -> bool:
+    def take(self, commit: bytes, storage: Storage) -> bool:
         """Take in the next commit; False where it does not tell enough."""
         came: dict[str, int] = {}
         went: dict[str, int] = {}
@@ -40,7 +40,7 @@ class Changes:
                     if told.get("size") is None:
                         return False
                     # Paths are relative to the table and percent-encoded.
-                    files[folder + unquote(told["path"])] = told["size"]
+                    files[storage.table_key("features", unquote(told["path"]))] = told["size"]
                     changed |= told.get("dataChange", True)
         if changed:
             for file, size in went.items():
@@ -65,12 +65,11 @@ def read_changes(store: ObjectStore, storage: Storage, since: int, until: int) -
     """
     if not 0 <= until - since <= _MOST_COMMITS:
         return None
-    folder = f"{storage.prefix}tables/features/"
     paths = (_path(storage, number) for number in range(since + 1, until + 1))
     found = Changes()
     with ThreadPoolExecutor(_IN_FLIGHT, "log") as pool:
         for commit in pool.map(lambda path: read_object(store, path), paths):
-            if commit is None or not found.take(commit, folder):
+            if commit is None or not found.take(commit, storage):
                 return None
     return found
 
@@ -85,7 +84,7 @@ def commit_digest(store: ObjectStore, storage: Storage, version: int) -> str | N
 
 
 def _path(storage: Storage, version: int) -> str:
-    return f"{storage.prefix}tables/features/_delta_log/{version:020}.json"
+    return storage.table_key("features", f"_delta_log/{version:020}.json")
 
 
 def _move(file: str, size: int, source: dict[str, int], target: dict[str, int]) -> None:

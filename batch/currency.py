@@ -11,10 +11,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from batch.arrow import mask_of
-from batch.snapshot import ID, RowId
-from conf.tables import VERSION_RANK
+from conf.tables import ROW_ID, VERSION_RANK, RowId
 
-COLUMNS = (*ID, "last_modified", "model_id")
+COLUMNS = (*ROW_ID, "last_modified", "model_id")
 """What tells which rows count."""
 
 _RANKED = f"SELECT key, etag, manifest, model_id, {VERSION_RANK} = 1 AS newest FROM rows"  # noqa: S608

@@ -3,7 +3,6 @@ changed since.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import reduce
 from math import isqrt
 from typing import TYPE_CHECKING
@@ -44,19 +43,10 @@ def gather(spark: "SparkSession", snapshot: Snapshot) -> Statistics:
     return _merge([packed.toArrow()])
 
 
-@dataclass(frozen=True, eq=False)
-class Update:
-    """Statistics of before, brought up to date by what changed."""
-
-    statistics: Statistics
-    rows_added: int
-    rows_removed: int
-
-
-def update(spark: "SparkSession", before: Statistics, increment: "Increment") -> Update:
+def update(spark: "SparkSession", before: Statistics, increment: "Increment") -> Statistics:
     """Add the rows that came and take away those that went. Costs and errors are those of `gather`, for these rows."""
     came, went = (_gather_all(spark, parts, before.d) for parts in (increment.came, increment.went))
-    return Update(before + came - went, came.n, went.n)
+    return before + came - went
 
 
 def difference(found: Statistics, expected: Statistics) -> float:

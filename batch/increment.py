@@ -19,9 +19,10 @@ from batch.currency import COLUMNS, counting, superseded
 from batch.datafiles import Split
 from batch.kept import Kept
 from batch.pinning import Pinned, cut
-from batch.snapshot import RowId, Snapshot, ids
+from batch.snapshot import Snapshot, ids
 from conf.s3 import explain, store_answers
 from conf.settings import Storage
+from conf.tables import RowId
 
 # With more to read than this share of the table, all of it is read: it takes little longer, and no digit is lost.
 _MOST = 0.5
@@ -48,6 +49,16 @@ class Increment:
     superseded: frozenset[RowId]
     """Of all rows of the model, those that do not count now."""
 
+    @property
+    def rows_added(self) -> int:
+        """How many count now and did not."""
+        return sum(len(part.chosen or ()) for part in self.came)
+
+    @property
+    def rows_removed(self) -> int:
+        """How many counted and do not now."""
+        return sum(len(part.chosen or ()) for part in self.went)
+
 
 def since(store: ObjectStore, pinned: Pinned, kept: Kept, parallelism: int) -> Increment | None:
     """What has changed since `kept`; None where to read all rows is the only way, or the cheaper one.
@@ -68,10 +79,10 @@ def since(store: ObjectStore, pinned: Pinned, kept: Kept, parallelism: int) -> I
     if not _all_there(store, gone):
         return None
     came, went = (_rows(store, pinned.storage, files) for files in (changes.added, changes.removed))
-    if any(len(set(ids(rows.to_batches()))) < rows.num_rows for rows in (came, went)):
+    came_ids, went_ids = (frozenset(ids(rows.to_batches())) for rows in (came, went))
+    if len(came_ids) < came.num_rows or len(went_ids) < went.num_rows:
         # Rearranged and rewritten in turn, so that a row is in two of the files.
         return None
-    came_ids, went_ids = (frozenset(ids(rows.to_batches())) for rows in (came, went))
     new, lost = came_ids - went_ids, went_ids - came_ids
     keys = {key for key, *_ in new | lost}
     # All rows of the keys that are touched, as they are and as they were.
@@ -87,7 +98,7 @@ def since(store: ObjectStore, pinned: Pinned, kept: Kept, parallelism: int) -> I
 
     def snapshots(rows: frozenset[RowId], changed: frozenset[RowId], files: dict[str, int]) -> Iterator[Snapshot]:
         """Where some rows are: those that changed in the files that say so, the others in the table's own."""
-        others = {pinned.key(place[row]) for row in rows - changed}
+        others = {pinned.storage.table_key("features", place[row]) for row in rows - changed}
         for chosen, sources in ((rows & changed, files), (rows - changed, {key: pinned.files[key] for key in others})):
             if chosen:
                 parts = cut(list(sources.items()), parallelism)

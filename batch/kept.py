@@ -16,11 +16,11 @@ import obstore
 import pyarrow as pa
 from obstore.store import ObjectStore
 
-from batch.snapshot import ID, RowId
 from batch.statistics import Statistics
 from conf.errors import ContractError, DataError
 from conf.s3 import read_object, store_answers
 from conf.settings import Storage
+from conf.tables import ROW_ID, RowId
 
 _MAGIC, _VERSION = b"FKS", 1
 _HEAD = struct.Struct("<3sBI")
@@ -50,7 +50,7 @@ class Kept:
         told = json.dumps([self.table_id, self.features_version, self.commit, self.model_id, self.refits]).encode()
         packed = self.statistics.to_bytes()
         columns = zip(*self.superseded, strict=True) if self.superseded else ((), (), ())
-        rows = pa.table(dict(zip(ID, map(list, columns), strict=True)), schema=_SCHEMA)
+        rows = pa.table(dict(zip(ROW_ID, map(list, columns), strict=True)), schema=_SCHEMA)
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, _SCHEMA) as writer:
             writer.write_table(rows)
@@ -78,7 +78,7 @@ class Kept:
         at += told
         with pa.ipc.open_stream(body[at + packed :]) as reader:
             rows = reader.read_all()
-        superseded = frozenset(zip(*(rows[name].to_pylist() for name in ID), strict=True))
+        superseded = frozenset(zip(*(rows[name].to_pylist() for name in ROW_ID), strict=True))
         statistics = Statistics.from_bytes(body[at : at + packed])
         return cls(table_id, features_version, commit, model_id, superseded, statistics, refits)
 

@@ -11,12 +11,12 @@ import pyarrow.dataset as ds
 
 from batch.currency import superseded_of
 from batch.datafiles import Split
-from batch.snapshot import RowId, Snapshot
+from batch.snapshot import Snapshot
 from conf.delta import dataset, open_table, reading
 from conf.errors import DataError
 from conf.settings import Storage
 from conf.table_log import TableLog
-from conf.tables import MODEL
+from conf.tables import MODEL, RowId
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -36,10 +36,6 @@ class Pinned:
     model_id: str
     files: dict[str, int]
     """Data files by their key in the bucket, and their sizes in bytes."""
-
-    def key(self, path: str) -> str:
-        """A data file's key in the bucket, of its path in the table."""
-        return f"{self.storage.prefix}tables/features/{path}"
 
     @property
     def version(self) -> int:
@@ -136,5 +132,5 @@ def cut(files: list[tuple[str, int]], parallelism: int) -> tuple[tuple[Split, ..
 def _files(features: "DeltaTable", storage: Storage) -> dict[str, int]:
     actions = pa.table(features.get_add_actions())
     # The log has paths relative to the table, and percent-encoded.
-    keys = [f"{storage.prefix}tables/features/{unquote(path)}" for path in actions["path"].to_pylist()]
+    keys = [storage.table_key("features", unquote(path)) for path in actions["path"].to_pylist()]
     return dict(zip(keys, actions["size_bytes"].to_pylist(), strict=True))

@@ -178,10 +178,10 @@ def _sum_up(
         return Sums(exact.gather(spark, snapshot))
     running = exact.update(spark, left.statistics, increment)
     if left.refits + 1 < full_every:
-        return Sums(running.statistics, running.rows_added, running.rows_removed, None, left.refits + 1)
+        return Sums(running, increment.rows_added, increment.rows_removed, None, left.refits + 1)
     statistics = exact.gather(spark, snapshot)
-    error = exact.difference(running.statistics, statistics)
-    return Sums(statistics, running.rows_added, running.rows_removed, error)
+    error = exact.difference(running, statistics)
+    return Sums(statistics, increment.rows_added, increment.rows_removed, error)
 
 
 def _left(store: "ObjectStore", storage: Storage) -> Kept | None:

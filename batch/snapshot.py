@@ -22,15 +22,13 @@ from batch.statistics import not_finite
 from conf.errors import DataError
 from conf.s3 import explain, object_store
 from conf.settings import Storage
+from conf.tables import ROW_ID, RowId
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 Batch = tuple[pa.RecordBatch, NDArray[np.float32]]
 """Rows of the table, and their features as one (m, d) array."""
-RowId = tuple[str, str, int]
-"""Key, etag and manifest: what tells a row from any other."""
-ID = ("key", "etag", "manifest")
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ class Snapshot:
             Where the store fails.
         """
         by_id = self.chosen is not None or self.superseded
-        told_by = (*(ID if by_id else ("key",)), *(["model_id"] if self.mixed else ()))
+        told_by = (*(ROW_ID if by_id else ("key",)), *(["model_id"] if self.mixed else ()))
         names = dict.fromkeys((*told_by, *columns, "features"))
         length = self.length
         try:
@@ -102,7 +100,7 @@ class Snapshot:
 def ids(batches: Iterable[pa.RecordBatch]) -> Iterator[RowId]:
     """What tells the rows of some batches from any others."""
     for batch in batches:
-        yield from zip(*(batch.column(name).to_pylist() for name in ID), strict=True)
+        yield from zip(*(batch.column(name).to_pylist() for name in ROW_ID), strict=True)
 
 
 def vectors(batch: pa.RecordBatch, length: int | None = None) -> NDArray[np.float32]:

@@ -22,6 +22,7 @@ import pyspark
 
 from conf.java import find_java
 from conf.settings import Settings
+from conf.spark import LIGHT_JVM
 from scripts.session import override
 
 _TREE = Path(__file__).parent.parent
@@ -72,7 +73,7 @@ def on_cluster(settings: Settings, master: str, workers: int) -> Settings:
         "spark.executor.cores": "1",
         "spark.executor.memory": "512m",
         # What the local profile says of the driver's JVM, where its tasks run.
-        "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC",
+        "spark.executor.extraJavaOptions": LIGHT_JVM,
         "spark.cores.max": str(workers),
         # A stream asks at its start how many tasks to share a batch among: executors may not have come by then.
         "spark.default.parallelism": str(workers),

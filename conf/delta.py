@@ -160,7 +160,7 @@ def _clear_way(storage: Storage, table: str) -> None:
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
-    below = f"{storage.prefix}tables/{table}/"
+    below = storage.table_key(table, "")
     with closing(control_client(storage)) as client:
         try:
             found = client.list_objects_v2(Bucket=storage.bucket, Prefix=below).get("Contents", [])

@@ -55,6 +55,10 @@ class Storage(Section):
         """Key of something that the stream remembers."""
         return f"{self.prefix}state/{name}"
 
+    def table_key(self, table: str, path: str) -> str:
+        """Key of a file of one of the Delta tables, of its path in the table."""
+        return f"{self.prefix}tables/{table}/{path}"
+
     def uri(self, path: str, scheme: str | None = None) -> str:
         """URI of a path below the prefix, in Spark's scheme unless told otherwise."""
         return f"{scheme or self.scheme}://{self.bucket}/{self.prefix}{path}"

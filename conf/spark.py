@@ -33,11 +33,12 @@ _ALWAYS = {
     "spark.databricks.delta.autoCompact.minNumFiles": "50",
 }
 _TRIGGERS = "org.apache.spark.sql.execution.streaming.runtime.ProcessingTimeExecutor"
+# On a few cores the JVM's second compiler and parallel collector cost more than they give: a short run takes half of
+# the JVM's processor time without them, and a long one is the workers' to speed up. The first compiler by itself gets
+# 48 MB for its code, which Spark fills within some hundred micro-batches: from then on, half a core sweeps it.
+LIGHT_JVM = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC"
 _LOCAL = {
-    # On a few cores the JVM's second compiler and parallel collector cost more than they give: a short run takes half
-    # of the JVM's processor time without them, and a long one is the workers' to speed up. The first compiler by itself
-    # gets 48 MB for its code, which Spark fills within some hundred micro-batches: from then on, half a core sweeps it.
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC",
+    "spark.driver.extraJavaOptions": LIGHT_JVM,
     # Workers share what they are forked with. A platform may have a daemon of its own, so only where Spark is ours.
     "spark.python.daemon.module": "streaming.daemon",
     "spark.ui.enabled": "false",

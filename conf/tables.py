@@ -10,6 +10,9 @@ from enum import StrEnum
 CONTRACT = "1"
 # The property of features that names the model whose rows count.
 MODEL = "fruits.model_id"
+RowId = tuple[str, str, int]
+"""What tells a row of features or of rejects from any other, by the names in `ROW_ID`."""
+ROW_ID = ("key", "etag", "manifest")
 NAMES = ("features", "rejects", "reduced", "pca_models")
 
 COLUMNS = {

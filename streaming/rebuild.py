@@ -12,6 +12,7 @@ from obstore.store import ObjectStore
 from conf.delta import dataset, reading
 from conf.errors import StateError
 from conf.settings import Storage
+from conf.tables import ROW_ID
 from streaming import checkpoint
 from streaming.changeover import withdraw
 from streaming.checkpoint import Plan
@@ -60,8 +61,8 @@ def rebuild(storage: Storage, store: ObjectStore, lease: "Lease") -> int:
     for opened in tables.values():
         with reading(storage):
             # A batch at a time: of each row, 16 bytes stay.
-            for batch in dataset(opened, storage).to_batches(["key", "etag", "manifest"]):
-                key, etag, manifest = (batch.column(name).to_pylist() for name in ("key", "etag", "manifest"))
+            for batch in dataset(opened, storage).to_batches(list(ROW_ID)):
+                key, etag, manifest = (batch.column(name).to_pylist() for name in ROW_ID)
                 seen.add_named(zip(key, etag, strict=True))
                 rows, newest = rows + batch.num_rows, max((newest, *manifest))
     # A number that no manifest has or gets, so that this ledger can be missed, but not be made up for by the manifests.

@@ -25,7 +25,7 @@ from conf.delta import open_table, read_columns, read_state
 from conf.errors import REBUILD, SetupError, StateError
 from conf.settings import Storage
 from conf.spark_errors import worker_died
-from conf.tables import column_names
+from conf.tables import ROW_ID, RowId, column_names
 from streaming.checkpoint import query_id
 from streaming.featurize import FEATURIZED
 from streaming.state import TABLES
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 # Rows of 1,280 numbers that make a file of 16 MB. Of a batch with more, every file has more than half of that.
 _ROWS_A_FILE = 3200
 
-Version = tuple[str, str, int]
-_VERSION = ("key", "etag", "manifest")
 _log = logging.getLogger(__name__)
 
 
@@ -128,7 +126,7 @@ class Sink:
                 )
             done = self._done(batch_id)
 
-    def _take_in(self, keys: "DataFrame", batch_id: int, done: dict[str, list[Version]]) -> None:
+    def _take_in(self, keys: "DataFrame", batch_id: int, done: dict[str, list[RowId]]) -> None:
         before = dict(self._tally.value)
         keys = _without(keys, [version for versions in done.values() for version in versions])
         start = time.perf_counter()
@@ -216,7 +214,7 @@ class Sink:
 
         Thread(target=read, name="state", daemon=True).start()
 
-    def _done(self, batch_id: int) -> dict[str, list[Version]]:
+    def _done(self, batch_id: int) -> dict[str, list[RowId]]:
         """What this batch has committed already, by table."""
         done = {}
         for table in TABLES:
@@ -224,8 +222,8 @@ class Sink:
             committed = None if opened is None else opened.transaction_version(self._query_id)
             if opened is not None and committed is not None and committed >= batch_id:
                 ours = pc.field("batch_id") == batch_id
-                rows = read_columns(opened, self._storage, _VERSION, ours)
-                done[table] = list(zip(*(rows[name].to_pylist() for name in _VERSION), strict=True))
+                rows = read_columns(opened, self._storage, ROW_ID, ours)
+                done[table] = list(zip(*(rows[name].to_pylist() for name in ROW_ID), strict=True))
         return done
 
 
@@ -245,11 +243,11 @@ def _rejected(featurized: "DataFrame") -> "DataFrame":
     return featurized.sparkSession.createDataFrame(refused.toArrow(), refused.schema).coalesce(1)
 
 
-def _without(keys: "DataFrame", versions: list[Version]) -> "DataFrame":
+def _without(keys: "DataFrame", versions: list[RowId]) -> "DataFrame":
     if not versions:
         return keys
     done = keys.sparkSession.createDataFrame(versions, "key STRING, etag STRING, manifest BIGINT")
-    return keys.join(F.broadcast(done), list(_VERSION), "left_anti").select(*keys.columns)
+    return keys.join(F.broadcast(done), list(ROW_ID), "left_anti").select(*keys.columns)
 
 
 def features_rows(featurized: "DataFrame", model_id: str, batch_id: int) -> "DataFrame":

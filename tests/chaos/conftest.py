@@ -10,6 +10,7 @@ from unittest.mock import patch
 import pytest
 
 from conf.settings import load
+from conf.spark import LIGHT_JVM
 from scripts.embedded_s3 import ServerInfo, serve
 from scripts.session import connect, override
 from tests.chaos.faults import Faults, proxy
@@ -21,7 +22,7 @@ _SETTINGS = [
     "stream.lease_seconds=5",
     "spark.options.spark.sql.shuffle.partitions=1",
     "spark.options.spark.databricks.delta.snapshotPartitions=1",
-    "spark.options.spark.driver.extraJavaOptions=-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xlog:disable",
+    f"spark.options.spark.driver.extraJavaOptions={LIGHT_JVM} -Xlog:disable",
 ]
 
 
