@@ -1,17 +1,18 @@
-"""How far a refit is from the model before it: whether the photographs, or what is seen in them, have changed."""
+"""How far rows have moved from a model: whether the photographs, or what is seen in them, have changed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from batch.pca import PCA
 from batch.statistics import Statistics
+from conf.errors import DataError
 
 
 @dataclass(frozen=True)
 class Drift:
-    """One refit against the one before, in the units of the one before."""
+    """Rows, and a refit on them if there was one, against a model that was there before, in its units."""
 
     mean_shift: float
     """How far the mean has moved, in roots of the total variance."""
@@ -20,15 +21,30 @@ class Drift:
     explained_change: float
     """Share of the variance that the components before explain of today's rows, less their share when fitted. Below 0
     the rows have left the subspace."""
-    principal_angles: tuple[float, ...]
-    """Between the subspaces, in radians, smallest first; as many as the fewer components of the two."""
+    principal_angles: tuple[float, ...] = ()
+    """Between its subspace and that of the refit, in radians, smallest first; as many as the fewer components of the
+    two, and none where nothing was refitted."""
+
+    @property
+    def size(self) -> float:
+        """How wrong the model before has become: the largest of the three figures, where they tell against it."""
+        return max(self.mean_shift, abs(self.variance_change), -self.explained_change)
 
 
 def measure(statistics: Statistics, pca: PCA, before: PCA) -> Drift:
-    """Compare a model fitted on `statistics` with the one before, of the same features and as standardized.
+    """Compare a model fitted on `statistics` with the one before, of the same features and as standardized."""
+    angles = principal_angles(pca.components_, before.components_)
+    return replace(moved(statistics, before), principal_angles=tuple(angles.tolist()))
+
+
+def moved(statistics: Statistics, before: PCA) -> Drift:
+    """Compare rows, by their statistics, with a model that was fitted on others of the same features, in O(k d^2).
 
     DataError where these have another length.
     """
+    d = len(before.mean_)
+    if statistics.d != d:
+        raise DataError(f"rows of {statistics.d} features, and a model of {d}: use the PCA of their own model")
     total = before.total_variance_
     shift = (statistics.mean - before.mean_) / before.scale_
     covariance = statistics.covariance / before.scale_ / before.scale_[:, np.newaxis]
@@ -39,7 +55,6 @@ def measure(statistics: Statistics, pca: PCA, before: PCA) -> Drift:
         float(np.linalg.norm(shift)) / total**0.5,
         variance / total - 1,
         explained - float(before.explained_variance_ratio_.sum()),
-        tuple(principal_angles(pca.components_, axes).tolist()),
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import obstore
@@ -59,30 +59,51 @@ class Increment:
         """How many counted and do not now."""
         return sum(len(part.chosen or ()) for part in self.went)
 
+    @property
+    def bytes(self) -> int:
+        """Of the files that these rows are in."""
+        parts = (part for rows in (*self.came, *self.went) for part in rows.parts)
+        return sum(split.stop - split.start for split in {split for part in parts for split in part})
 
-def since(store: ObjectStore, pinned: Pinned, kept: Kept, parallelism: int) -> Increment | None:
-    """What has changed since `kept`; None where to read all rows is the only way, or the cheaper one.
+    @property
+    def empty(self) -> bool:
+        """Whether the same rows count as before."""
+        return not (self.came or self.went)
+
+
+class AllRows(NamedTuple):
+    """To read all rows is the only way, or the cheaper one."""
+
+    why: str
+
+
+def since(store: ObjectStore, pinned: Pinned, kept: Kept, parallelism: int) -> Increment | AllRows:
+    """What has changed since `kept`.
 
     Raises
     ------
     StorageError
         Where the store fails.
     """
-    if (kept.table_id, kept.model_id) != (pinned.table_id, pinned.model_id):
-        return None
+    if kept.table_id != pinned.table_id:
+        return AllRows("features is another table than at the last refit")
+    if kept.model_id != pinned.model_id:
+        return AllRows("the last refit was of another model's features")
     if kept.commit != commit_digest(store, pinned.storage, kept.features_version):
-        return None
+        return AllRows(f"the log of features has version {kept.features_version}, that of the last refit, no more")
     changes = read_changes(store, pinned.storage, kept.features_version, pinned.version)
-    if changes is None or not _worth(pinned, changes.added | changes.removed):
-        return None
+    if changes is None:
+        return AllRows(f"the log of features since version {kept.features_version} is not whole")
+    if not _worth(pinned, changes.added | changes.removed):
+        return AllRows("more than half of features has changed since the last refit")
     gone = (changes.added | changes.removed).keys() - pinned.files.keys()
     if not _all_there(store, gone):
-        return None
+        return AllRows("files that the last refit saw have been deleted for good")
     came, went = (_rows(store, pinned.storage, files) for files in (changes.added, changes.removed))
     came_ids, went_ids = (frozenset(ids(rows.to_batches())) for rows in (came, went))
     if len(came_ids) < came.num_rows or len(went_ids) < went.num_rows:
-        # Rearranged and rewritten in turn, so that a row is in two of the files.
-        return None
+        # Rearranged and rewritten in turn.
+        return AllRows("files were rewritten so often since the last refit that a row is in two of them")
     new, lost = came_ids - went_ids, went_ids - came_ids
     keys = {key for key, *_ in new | lost}
     # All rows of the keys that are touched, as they are and as they were.
@@ -92,7 +113,7 @@ def since(store: ObjectStore, pinned: Pinned, kept: Kept, parallelism: int) -> I
     then = pa.concat_tables([_without(now, new), _without(went, went_ids - lost)])
     counts, counted = counting(now, pinned.model_id), counting(then, pinned.model_id)
     if len(counted - counts) > _MOST * kept.statistics.n:
-        return None
+        return AllRows("more than half of the rows that the last refit saw count no more")
     d = kept.statistics.d
     place = dict(zip(ids(now.to_batches()), now[_FILE].to_pylist(), strict=True))
 
@@ -109,12 +130,13 @@ def since(store: ObjectStore, pinned: Pinned, kept: Kept, parallelism: int) -> I
         tuple(snapshots(counted - counts, lost, changes.removed)),
         frozenset(row for row in kept.superseded if row[0] not in keys) | superseded(now, pinned.model_id),
     )
-    to_read = {split for part in (*increment.came, *increment.went) for splits in part.parts for split in splits}
-    return increment if _worth(pinned, {split: split.stop - split.start for split in to_read}) else None
+    if increment.bytes > _MOST * pinned.bytes:
+        return AllRows("the rows that have changed lie in files that are more than half of features")
+    return increment
 
 
 def _worth(pinned: Pinned, sizes: Mapping[Any, int]) -> bool:
-    return sum(sizes.values()) <= _MOST * sum(pinned.files.values())
+    return sum(sizes.values()) <= _MOST * pinned.bytes
 
 
 def _all_there(store: ObjectStore, files: Iterable[str]) -> bool:

@@ -43,6 +43,11 @@ class Pinned:
         return self.table.version()
 
     @property
+    def bytes(self) -> int:
+        """Of all data files."""
+        return sum(self.files.values())
+
+    @property
     def table_id(self) -> str:
         """Of the table: another at the same place, has another history."""
         return str(self.table.metadata().id)

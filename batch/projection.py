@@ -22,9 +22,10 @@ class Projection:
 
     def __call__(self, snapshot: Snapshot, part: int) -> Iterator[pa.RecordBatch]:
         for batch, rows in snapshot.read(part, _KEPT):
-            versions = np.full(len(rows), self.pca_version)
+            pca_versions, versions = (np.full(len(rows), of) for of in (self.pca_version, snapshot.version))
             yield (
                 batch.select(_KEPT)
-                .append_column("pca_version", array_of(versions))
+                .append_column("pca_version", array_of(pca_versions))
+                .append_column("features_version", array_of(versions))
                 .append_column("reduced", lists_of(self.pca.transform(rows)))
             )

@@ -1,4 +1,7 @@
-"""The PCA refresh: refit on all rows that count, then publish the model and every reduced vector."""
+"""The PCA refresh: refit on all rows that count, then publish the model and every reduced vector.
+
+Or, where a model is to stand, publish what it makes of the rows.
+"""
 
 import logging
 import time
@@ -6,24 +9,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, overload
 
 from batch import exact, kept, mllib
 from batch.changes import commit_digest
-from batch.drift import Drift, measure
+from batch.drift import Drift, measure, moved
 from batch.hints import broken_stick, components_for
-from batch.increment import Increment, since
 from batch.kept import Kept
-from batch.models import Model, load, next_version, published
+from batch.models import Model, next_version
 from batch.pca import PCA
-from batch.pinning import Pinned, pin, whole
-from batch.publishing import publish
+from batch.pinning import Pinned, whole
+from batch.planning import Plan, prepare
+from batch.publishing import append_model, patch, replace_all
 from batch.snapshot import Snapshot
 from batch.statistics import Statistics
-from conf.errors import ContractError, DataError, StorageError
+from conf.errors import SettingsError, StorageError
 from conf.lease import Lease
 from conf.s3 import check_bucket, object_store
-from conf.settings import Settings, Storage
+from conf.settings import Settings
 from conf.spark_errors import explained
 
 if TYPE_CHECKING:
@@ -33,6 +37,15 @@ if TYPE_CHECKING:
 _LEASE_SECONDS = 30
 _SHARES = (0.5, 0.8, 0.9, 0.95, 0.99)
 _log = logging.getLogger(__name__)
+
+
+class Action(StrEnum):
+    """What a refresh did."""
+
+    REFIT = "refit"
+    """A new model, and the vectors of all rows by it."""
+    PROJECTED = "projected"
+    """A model that was there stands, and `reduced` has its vectors of all rows."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +67,21 @@ class Sums:
 class Summary:
     """What a refresh did."""
 
+    action: Action
     pca_version: int
+    """Of `reduced` now."""
     features_version: int
+    """That `reduced` is of now."""
     model_id: str
     solver: str
     n: int
+    """Rows that the model was fitted on."""
     d: int
     k: int
+    rows: int
+    """Vectors in `reduced`."""
+    all_rows: str | None
+    """Why all rows were read; None where those that had changed were enough."""
     rows_added: int | None
     """Rows that count now and did not at the refit before; None where that is not known."""
     rows_removed: int | None
@@ -76,28 +97,56 @@ class Summary:
     near_degenerate: int
     """Components that sampling cannot tell from the next."""
     compared_to: int | None
-    """The PCA version before, if it is of the same features; signs are as there."""
+    """The PCA version before, if it is of the same features, whose signs were kept; None where nothing was refitted."""
     drift: Drift | None
-    """From that one."""
+    """From that one; where nothing was refitted, of the rows from the model that stands."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Wall seconds of `pin`, `fit` and `publish`."""
 
 
 @overload
-def run(spark: "SparkSession", settings: Settings, *, full: bool = False) -> Summary: ...
+def run(
+    spark: "SparkSession",
+    settings: Settings,
+    *,
+    full: bool = False,
+    if_drift: float | None = None,
+    model_version: int | None = None,
+) -> Summary: ...
 
 
 @overload
-def run(spark: "SparkSession", settings: Settings, *, if_changed: bool) -> Summary | None: ...
+def run(
+    spark: "SparkSession",
+    settings: Settings,
+    *,
+    full: bool = False,
+    if_drift: float | None = None,
+    model_version: int | None = None,
+    if_changed: bool,
+) -> Summary | None: ...
 
 
-def run(spark: "SparkSession", settings: Settings, *, full: bool = False, if_changed: bool = False) -> Summary | None:
+def run(
+    spark: "SparkSession",
+    settings: Settings,
+    *,
+    full: bool = False,
+    if_drift: float | None = None,
+    model_version: int | None = None,
+    if_changed: bool = False,
+) -> Summary | None:
     """Refit and publish.
 
     Parameters
     ----------
     full
         Read all rows, also where the refit before has left their sums, and those that changed would do.
+    if_drift
+        Refit only where the rows have drifted further than this from the model published, by `Drift.size`, or another
+        k, variance or scaling is asked for. Else that model stands, and what has changed is projected by it.
+    model_version
+        Refit nothing: have this PCA version stand, published or not, and project all rows by it.
     if_changed
         Do nothing, and return None, where the rows that count are those of the refit before.
 
@@ -107,56 +156,51 @@ def run(spark: "SparkSession", settings: Settings, *, full: bool = False, if_cha
         Where another refresh works on the store.
     FruitsError
         Where the table is empty, its features are not finite or too few for what was asked, the tables are of another
-        contract, or the store fails; `reduced` is then as before.
+        contract, the model asked for is not there or of other features, or the store fails; `reduced` is then as
+        before.
     """
     storage, seconds = settings.storage, dict[str, float]()
-    # Of k and variance, what is set; where neither is, the PCA has its own default.
-    pca = PCA(**settings.pca.model_dump(include={"k", "variance", "standardize", "whiten"}, exclude_none=True))
+    if if_drift is not None and settings.pca.solver != "exact":
+        raise SettingsError(
+            f"Drift is told by running sums, which pca.solver = {settings.pca.solver} does not keep: leave it at exact."
+        )
     parallelism = spark.sparkContext.defaultParallelism
     check_bucket(storage)
     store = object_store(storage)
     with explained(), Lease(storage, _LEASE_SECONDS, "refresh") as lease:
         with _timed(seconds, "pin"):
+            # Also where it is not needed: a table of another contract is better told now than behind a long fit.
             pca_version = next_version(storage)
-            pinned = pin(storage)
-            before = _before(storage, pinned.model_id, pca)
-            old = before.pca if before else None
-            left = None if full or settings.pca.solver != "exact" else _left(store, storage)
-            increment = since(store, pinned, left, parallelism) if left else None
-            if if_changed and increment and not (increment.came or increment.went) and _is_of(before, left):
+            plan = prepare(store, settings, parallelism, full, model_version)
+            if if_changed and plan.up_to_date:
                 return None
-            snapshot = whole(pinned, parallelism, increment.superseded if increment else None)
+            increment = plan.increment
+            snapshot = whole(plan.pinned, parallelism, increment.superseded if increment else None)
         with _timed(seconds, "fit"):
-            if settings.pca.solver == "exact":
-                sums = _sum_up(spark, snapshot, left, increment, settings.pca.full_every)
-                pca.fit(sums.statistics, old)
-            else:
-                sums = Sums(mllib.fit(spark, snapshot, pca, old))
-            model = Model(
-                pca_version,
-                snapshot.model_id,
-                snapshot.version,
-                settings.pca.solver,
-                datetime.now(UTC),
-                pca,
-                before.pca_version if before else None,
-                measure(sums.statistics, pca, old) if old else None,
-                sums.rows_added,
-                sums.rows_removed,
-                sums.error,
-            )
+            model, sums = _fit(spark, settings, plan, snapshot, pca_version, if_drift)
+            stands = model.pca_version != pca_version
+            drift = moved(sums.statistics, model.pca) if stands else model.drift
         with _timed(seconds, "publish"):
-            publish(spark, snapshot, model, lease.check)
+            if not stands:
+                append_model(spark, storage, model, lease.check)
+            if increment and plan.patches(model):
+                patch(spark, snapshot, increment, model, lease.check)
+            else:
+                replace_all(spark, snapshot, model, lease.check)
             if settings.pca.solver == "exact":
-                _leave(store, pinned, snapshot, sums)
+                _leave(store, plan.pinned, snapshot, sums)
+    pca = model.pca
     return Summary(
-        pca_version,
+        Action.PROJECTED if stands else Action.REFIT,
+        model.pca_version,
         snapshot.version,
-        snapshot.model_id,
-        settings.pca.solver,
+        model.model_id,
+        model.solver,
         pca.n_samples_,
         len(pca.mean_),
         pca.k_,
+        sums.statistics.n,
+        plan.why_all_rows,
         sums.rows_added,
         sums.rows_removed,
         sums.error,
@@ -164,38 +208,64 @@ def run(spark: "SparkSession", settings: Settings, *, full: bool = False, if_cha
         {f"{share:.0%}": components_for(pca.scree_, share) for share in _SHARES},
         broken_stick(pca.scree_, pca.n_samples_),
         int(pca.near_degenerate_.sum()),
-        model.compared_to,
-        model.drift,
+        None if stands else model.compared_to,
+        drift,
         seconds,
     )
 
 
-def _sum_up(
-    spark: "SparkSession", snapshot: Snapshot, left: Kept | None, increment: Increment | None, full_every: int
-) -> Sums:
-    """Bring the sums of before up to date, or sum up all rows; after so many refits both, to see how they compare."""
+def _fit(
+    spark: "SparkSession", settings: Settings, plan: Plan, snapshot: Snapshot, pca_version: int, if_drift: float | None
+) -> tuple[Model, Sums]:
+    """A new model, or the one that is to stand; and the statistics of all rows that count."""
+    # Of k and variance, what is set; where neither is, the PCA has its own default.
+    pca = PCA(**settings.pca.model_dump(include={"k", "variance", "standardize", "whiten"}, exclude_none=True))
+    before = plan.published
+    if before and before.pca.standardize != pca.standardize:
+        before = None  # its axes cannot be compared
+    old = before.pca if before else None
+    if settings.pca.solver == "exact" or plan.wanted:
+        sums = _sum_up(spark, snapshot, plan)
+        if plan.wanted:
+            return plan.wanted, sums
+        if before and if_drift is not None and _stands(before.pca, pca, sums.statistics, if_drift):
+            return before, sums
+        pca.fit(sums.statistics, old)
+    else:
+        sums = Sums(mllib.fit(spark, snapshot, pca, old))
+    return Model(
+        pca_version,
+        snapshot.model_id,
+        snapshot.version,
+        settings.pca.solver,
+        datetime.now(UTC),
+        pca,
+        before.pca_version if before else None,
+        measure(sums.statistics, pca, old) if old else None,
+        sums.rows_added,
+        sums.rows_removed,
+        sums.error,
+    ), sums
+
+
+def _stands(fitted: PCA, asked: PCA, statistics: Statistics, if_drift: float) -> bool:
+    """Whether a model has the components and the scaling that are asked for, and the rows have not drifted from it."""
+    k = asked.k or components_for(fitted.scree_, asked.variance or 1.0)
+    as_asked = (fitted.k_, fitted.standardize, fitted.whiten) == (k, asked.standardize, asked.whiten)
+    return as_asked and moved(statistics, fitted).size <= if_drift
+
+
+def _sum_up(spark: "SparkSession", snapshot: Snapshot, plan: Plan) -> Sums:
+    """Bring the sums of before up to date, or sum up all rows; where that is due both, to see how they compare."""
+    left, increment = plan.left, plan.increment
     if left is None or increment is None:
         return Sums(exact.gather(spark, snapshot))
     running = exact.update(spark, left.statistics, increment)
-    if left.refits + 1 < full_every:
+    if not plan.due:
         return Sums(running, increment.rows_added, increment.rows_removed, None, left.refits + 1)
     statistics = exact.gather(spark, snapshot)
     error = exact.difference(running, statistics)
     return Sums(statistics, increment.rows_added, increment.rows_removed, error)
-
-
-def _left(store: "ObjectStore", storage: Storage) -> Kept | None:
-    """What the refit before has left; None where that is nothing, or cannot be understood."""
-    try:
-        return kept.restore(store, storage)
-    except (DataError, ContractError) as error:
-        _log.warning("All rows are read, as what the refit before left is of no use: %s", error)
-        return None
-
-
-def _is_of(before: Model | None, left: Kept | None) -> bool:
-    """Whether what is published has seen at least the rows that the sums are of."""
-    return before is not None and left is not None and before.features_version >= left.features_version
 
 
 def _leave(store: "ObjectStore", pinned: Pinned, snapshot: Snapshot, sums: Sums) -> None:
@@ -218,15 +288,6 @@ def _leave(store: "ObjectStore", pinned: Pinned, snapshot: Snapshot, sums: Sums)
             )
     except StorageError as error:
         _log.warning("The next refresh reads all rows, as the sums of this one could not be kept: %s", error)
-
-
-def _before(storage: Storage, model_id: str, pca: PCA) -> Model | None:
-    """The model that `reduced` is of, if its axes can be compared with those of the refit."""
-    version = published(storage)
-    if version is None:
-        return None
-    before = load(storage, version)
-    return before if (before.model_id, before.pca.standardize) == (model_id, pca.standardize) else None
 
 
 @contextmanager

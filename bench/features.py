@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,12 @@ from conf.settings import Settings
 from conf.spark import session
 from conf.tables import COLUMNS, column_names
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
 _FILES = 8
+# 100 MB of features of 1,280, about what the stream's upkeep makes.
+_FILE_ROWS = 20_000
 _BATCH = 1000
 # Components that stand out of the noise, as some do in the features of a network.
 _STRONG = 64
@@ -23,12 +29,20 @@ def write_features(settings: Settings, log: Path, rows: int, dimensions: int) ->
     """Write a table of `rows` by `dimensions`, in eight files. In a process of its own, it leaves no JVM warm."""
     spark = session(settings, log)
     try:
-        ensure_table(spark, settings.storage, "features", {"fruits.model_id": "drawn"})
-        bounds = np.linspace(0, rows, _FILES + 1).astype(int).tolist()
-        drawn = spark.range(0, _FILES, 1, _FILES).mapInArrow(_drawing(bounds, dimensions), COLUMNS["features"])
-        drawn.write.format("delta").mode("append").save(settings.storage.table_uri("features"))
+        append_features(spark, settings, range(rows), dimensions, _FILES)
     finally:
         spark.stop()
+
+
+def append_features(
+    spark: "SparkSession", settings: Settings, numbers: range, dimensions: int, files: int | None = None
+) -> None:
+    """Append the rows of some numbers, in so many files, or in as many as are of 20,000 rows."""
+    ensure_table(spark, settings.storage, "features", {"fruits.model_id": "drawn"})
+    files = files or -(-len(numbers) // _FILE_ROWS)
+    bounds = np.linspace(numbers.start, numbers.stop, files + 1).astype(int).tolist()
+    drawn = spark.range(0, files, 1, files).mapInArrow(_drawing(bounds, dimensions), COLUMNS["features"])
+    drawn.write.format("delta").mode("append").save(settings.storage.table_uri("features"))
 
 
 def _drawing(bounds: list[int], dimensions: int) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:

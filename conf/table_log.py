@@ -50,7 +50,9 @@ class TableLog:
         return known
 
     def largest(self, column: str) -> Any:
-        """The largest value of a column, a time to the millisecond; None where there is no row."""
+        """The largest value of a column, a time to the millisecond; None where there is no row, or no such column."""
+        if column not in {field.name for field in self._opened.schema().fields}:
+            return None
         known = self._column(f"max.{column}")
         found = [pc.max(known).as_py()]
         found += [pc.max(part.to_table(columns=[column])[column]).as_py() for part in self._unclear(pc.is_null(known))]

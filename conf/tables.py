@@ -76,6 +76,7 @@ COLUMNS = {
         label STRING NOT NULL COMMENT 'parent folder in the landing zone, empty where there is none',
         sha256 STRING NOT NULL COMMENT 'of the bytes, in hex',
         pca_version BIGINT NOT NULL COMMENT 'the row of pca_models that made this vector',
+        features_version BIGINT COMMENT 'Delta version of features in which the photograph was seen',
         reduced ARRAY<FLOAT> NOT NULL COMMENT 'components of (features - mean)'
     """,
 }

@@ -122,8 +122,11 @@ def _reduced(storage: Storage, features: TableLog | None) -> dict[str, Any]:
     if reduced is None or models is None or not reduced.rows:
         return {}
     version = reduced.largest("pca_version")
-    published = pc.field("pca_version") == version
-    (seen,) = read_columns(models, storage, ["features_version"], published)["features_version"].to_pylist()
+    seen = reduced.largest("features_version")
+    if seen is None:
+        # Written before there was that column.
+        published = pc.field("pca_version") == version
+        (seen,) = read_columns(models, storage, ["features_version"], published)["features_version"].to_pylist()
     # The log of an old version is cleaned away in time.
     fitted = _log(storage, "features", seen)
     since = max(0, features.rows - fitted.rows) if features and fitted else None

@@ -12,7 +12,20 @@ from scripts.session import INTERRUPTED
 
 # Full, read-only or forbidden: for the user to mend, wherever it is met.
 _THIS_MACHINES = {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT}
-COMMANDS = ("demo", "local", "drop", "stream", "refresh", "query", "status", "reprocess", "config", "doctor")
+COMMANDS = (
+    "demo",
+    "local",
+    "drop",
+    "stream",
+    "refresh",
+    "evaluate",
+    "model",
+    "query",
+    "status",
+    "reprocess",
+    "config",
+    "doctor",
+)
 
 
 class _Commands(click.Group):

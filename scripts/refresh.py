@@ -36,6 +36,19 @@ def _seconds(_: click.Context, __: click.Parameter, value: str | None) -> float 
 @click.option("--solver", type=click.Choice(["exact", "mllib"]), help="mllib: Spark's own, slower, the same result.")
 @click.option("--full", is_flag=True, help="Read all rows, not only those that changed since the last refresh.")
 @click.option(
+    "--if-drift",
+    type=click.FloatRange(0),
+    metavar="X",
+    help="Refit only where the rows have drifted further than this, 0.05 say; else project what is new.",
+)
+@click.option(
+    "--model-version",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Refit nothing: project by this PCA version. The way back to an older one.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and what would be read for it; do nothing.")
+@click.option(
     "--every",
     callback=_seconds,
     metavar="TIME",
@@ -48,6 +61,9 @@ def command(
     k: int | None,
     solver: str | None,
     full: bool,
+    if_drift: float | None,
+    model_version: int | None,
+    dry_run: bool,
     every: float | None,
     as_json: bool,
 ) -> None:
@@ -57,31 +73,58 @@ def command(
     fruits refresh
     fruits refresh --variance 0.9
     fruits refresh -k 64 --every 15m
+    fruits refresh --every 15m --if-drift 0.05
+    fruits refresh --model-version 3 --dry-run
     """
     if variance is not None and k is not None:
         raise click.UsageError("--variance and -k exclude each other: give one.")
+    if model_version is not None and (variance, k, solver, if_drift) != (None, None, None, None):
+        raise click.UsageError("--model-version refits nothing: leave out --variance, -k, --solver and --if-drift.")
+    if dry_run and every:
+        raise click.UsageError("--dry-run does nothing, however often: leave out --every.")
     if variance is not None or k is not None:
         settings = override(settings, "pca", variance=variance, k=k)
     if solver:
         settings = override(settings, "pca", solver=solver)
+    if dry_run:
+        _foresee(settings, full, if_drift, model_version, as_json)
+        return
     from batch.refresh import run
 
     with opened(settings) as settings, spark_session(settings) as spark:
         begun = time.monotonic()
-        _show(run(spark, settings, full=full), as_json, indent=None if every else 2)
+        summary = run(spark, settings, full=full, if_drift=if_drift, model_version=model_version)
+        _show(summary, as_json, indent=None if every else 2)
         while every:
             time.sleep(max(0.0, begun + every - time.monotonic()))
             begun = time.monotonic()
-            if summary := _again(spark, settings):
-                _show(summary, as_json, indent=None)
+            if again := _again(spark, settings, if_drift, model_version):
+                _show(again, as_json, indent=None)
 
 
-def _again(spark: "SparkSession", settings: Settings) -> "Summary | None":
+def _foresee(settings: Settings, full: bool, if_drift: float | None, model_version: int | None, as_json: bool) -> None:
+    import json
+    from dataclasses import asdict
+
+    from batch.planning import foresee
+    from scripts.show import show_outlook
+
+    with opened(settings) as settings:
+        outlook = asdict(foresee(settings, full=full, if_drift=if_drift, model_version=model_version))
+    if as_json:
+        click.echo(json.dumps(outlook, indent=2))
+    else:
+        show_outlook(outlook)
+
+
+def _again(
+    spark: "SparkSession", settings: Settings, if_drift: float | None, model_version: int | None
+) -> "Summary | None":
     """Refresh if anything has changed. A store that is away, or a refresh by hand, is told and waited for."""
     from batch.refresh import run
 
     try:
-        summary = run(spark, settings, if_changed=True)
+        summary = run(spark, settings, if_drift=if_drift, model_version=model_version, if_changed=True)
     except (StorageError, LeaseError) as error:
         say(f"{datetime.now():%H:%M:%S} {error} The next attempt comes.")
         return None

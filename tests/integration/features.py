@@ -6,10 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import obstore
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from conf.delta import ensure_table
+from conf.s3 import object_store
 from conf.settings import Settings
 from conf.tables import COLUMNS, column_names
 
@@ -64,6 +66,15 @@ def write(spark: "SparkSession", settings: Settings, rows: Rows, mode: str = "ap
     ensure_table(spark, settings.storage, "features", {"fruits.model_id": MODEL})
     frame = spark.createDataFrame(rows.table(), COLUMNS["features"]).coalesce(1)
     frame.write.format("delta").mode(mode).save(settings.storage.table_uri("features"))
+
+
+def copy_store(source: Settings, target: Settings) -> None:
+    """Copy all that is below the prefix of one to that of another."""
+    bucket, prefix = object_store(target.storage), source.storage.prefix
+    for meta in obstore.list(bucket, prefix).collect():
+        if not meta["size"]:
+            continue  # a marker of a folder, which the server on files lists and S3 would not
+        obstore.copy(bucket, meta["path"], target.storage.prefix + meta["path"].removeprefix(prefix))
 
 
 def draw_vectors(n: int, d: int, seed: int) -> NDArray[np.float32]:

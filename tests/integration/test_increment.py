@@ -22,7 +22,7 @@ from obstore.store import ObjectStore
 
 from batch import exact, increment, kept
 from batch.changes import commit_digest
-from batch.increment import Increment, since
+from batch.increment import AllRows, Increment, since
 from batch.kept import Kept
 from batch.pinning import Pinned, pin, whole
 from batch.snapshot import Snapshot
@@ -136,8 +136,15 @@ class Table:
         assert commit is not None
         return Kept(pinned.table_id, pinned.version, commit, pinned.model_id, rows.superseded, sums, refits)
 
-    def since(self, left: Kept) -> Increment | None:
-        return since(self.store, self.pinned(), left, 2)
+    def since(self, left: Kept) -> Increment:
+        found = since(self.store, self.pinned(), left, 2)
+        assert isinstance(found, Increment), found
+        return found
+
+    def why_all_rows(self, left: Kept) -> str:
+        found = since(self.store, self.pinned(), left, 2)
+        assert isinstance(found, AllRows), found
+        return found.why
 
     def counting(self) -> Statistics:
         """Of the newest version of each photograph, told without any of the code that is tested."""
@@ -193,12 +200,13 @@ def test_running_sums_are_those_of_all_rows_whatever_happens_between(
         elif what == "compact":
             table.compact(argument)
         else:
-            pinned, changed = table.pinned(), table.since(left)
+            pinned = table.pinned()
+            changed = since(table.store, pinned, left, 2)
             rows = whole(pinned, 2)
             expected = table.counting()
             assert_same(gathered([rows]), expected)
             found = expected
-            if changed is not None:
+            if isinstance(changed, Increment):
                 found = updated(left.statistics, changed)
                 assert_same(found, expected)
                 assert changed.superseded == rows.superseded
@@ -210,7 +218,6 @@ def test_only_the_files_of_what_came_are_read(table: Table) -> None:
     left = table.left()
     table.append(range(1000, 1010))
     changed = table.since(left)
-    assert changed is not None
     (came,) = changed.came
     assert sum(split.stop - split.start for splits in came.parts for split in splits) < 20_000
     assert changed.went == ()
@@ -224,7 +231,6 @@ def test_an_overwritten_photograph_is_taken_away_and_its_successor_added(table: 
     left = table.left()
     table.append([5])
     changed = table.since(left)
-    assert changed is not None
     assert (gathered(changed.came).n, gathered(changed.went).n) == (1, 1)
     assert_same(updated(left.statistics, changed), table.counting())
 
@@ -245,7 +251,6 @@ def test_small_files_that_became_one_are_read_as_the_one(table: Table) -> None:
         table.append([2000 + number])
     table.compact(20)
     changed = table.since(left)
-    assert changed is not None
     ((one,),) = changed.came[0].parts
     assert one.key.removeprefix(table.folder) in table.files
     assert_same(updated(left.statistics, changed), table.counting())
@@ -255,7 +260,7 @@ def test_where_much_has_changed_all_is_read(table: Table) -> None:
     table.append(range(100))
     left = table.left()
     table.append(range(100, 400))
-    assert table.since(left) is None
+    assert table.why_all_rows(left) == "more than half of features has changed since the last refit"
 
 
 def test_where_most_of_what_counted_has_gone_all_is_read(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,7 +269,7 @@ def test_where_most_of_what_counted_has_gone_all_is_read(table: Table, monkeypat
     left = table.left()
     for number in range(60):
         table.delete(number)
-    assert table.since(left) is None
+    assert table.why_all_rows(left) == "more than half of the rows that the last refit saw count no more"
 
 
 def test_where_the_log_was_cut_all_is_read(table: Table) -> None:
@@ -275,7 +280,7 @@ def test_where_the_log_was_cut_all_is_read(table: Table) -> None:
         table.storage.table_uri("features", "s3"), storage_options=delta_options(table.storage)
     ).create_checkpoint()
     obstore.delete(table.store, f"{table.folder}_delta_log/{table.version:020}.json")
-    assert table.since(left) is None
+    assert table.why_all_rows(left) == "the log of features since version 1 is not whole"
 
 
 def test_where_what_went_was_deleted_for_good_all_is_read(table: Table) -> None:
@@ -283,20 +288,26 @@ def test_where_what_went_was_deleted_for_good_all_is_read(table: Table) -> None:
     table.append([2000, 2001])
     left = table.left()
     table.delete(2000)
-    assert table.since(left) is not None
+    assert table.since(left).rows_removed == 1
     table.vacuum()
-    assert table.since(left) is None
+    assert table.why_all_rows(left) == "files that the last refit saw have been deleted for good"
     assert_same(table.left().statistics, table.counting())
 
 
 @pytest.mark.parametrize(
-    "other", [{"table_id": "another"}, {"model_id": "another"}, {"features_version": 99}, {"commit": "another"}]
+    ("other", "why"),
+    [
+        ({"table_id": "another"}, "features is another table than at the last refit"),
+        ({"model_id": "another"}, "the last refit was of another model's features"),
+        ({"features_version": 99}, "the log of features has version 99, that of the last refit, no more"),
+        ({"commit": "another"}, "the log of features has version 1, that of the last refit, no more"),
+    ],
 )
-def test_sums_of_another_history_are_of_no_use(table: Table, other: dict[str, Any]) -> None:
+def test_sums_of_another_history_are_of_no_use(table: Table, other: dict[str, Any], why: str) -> None:
     table.append(range(1000))
     left = replace(table.left(), **other)
     table.append([2000])
-    assert table.since(left) is None
+    assert table.why_all_rows(left) == why
 
 
 def test_what_is_kept_comes_back(table: Table) -> None:

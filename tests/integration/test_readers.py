@@ -37,7 +37,8 @@ NULLABLE = {
         *("noise_variance", "whiten", "scree", "scale", "near_degenerate"),
         *("compared_to", "mean_shift", "variance_change", "explained_change", "principal_angles"),
         *("rows_added", "rows_removed", "sums_error"),
-    }
+    },
+    "reduced": {"features_version"},
 }
 ROWS = {"features": len(GOOD), "rejects": len(BAD), "reduced": len(GOOD), "pca_models": 2}
 

@@ -54,7 +54,7 @@ def test_every_block_runs_and_says_what_the_text_says(followed: tuple[Path, str]
     folder, said = followed
     assert "PCA version" in said
     assert '"reason": "truncated"' in said
-    assert "408 ['key', 'etag', 'label', 'sha256', 'pca_version', 'reduced']" in said
+    assert "408 ['key', 'etag', 'label', 'sha256', 'pca_version', 'features_version', 'reduced']" in said
     assert "command line" in said
     assert (folder / "reduced.parquet").read_bytes()[:4] == b"PAR1"
 

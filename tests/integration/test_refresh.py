@@ -16,7 +16,7 @@ import batch.refresh
 from batch import exact, increment
 from batch.models import Model, load
 from batch.pinning import pin, whole
-from batch.publishing import publish
+from batch.publishing import append_model
 from batch.refresh import Summary, run
 from batch.snapshot import Snapshot
 from batch.statistics import Statistics
@@ -24,10 +24,10 @@ from conf.delta import dataset, ensure_table, open_table
 from conf.errors import ContractError, DataError, FruitsError, LeaseError, StorageError
 from conf.lease import Lease
 from conf.s3 import object_store
-from conf.settings import Settings
+from conf.settings import Settings, Storage
 from conf.tables import columns_of
 from scripts.session import override
-from tests.integration.features import DAY, MODEL, Rows, draw_vectors, write
+from tests.integration.features import DAY, MODEL, Rows, copy_store, draw_vectors, write
 from tests.integration.tables import rows
 
 if TYPE_CHECKING:
@@ -67,11 +67,7 @@ def refreshed(spark: "SparkSession", module_settings: Settings) -> Refreshed:
 @pytest.fixture
 def store(refreshed: Refreshed, settings: Settings) -> Settings:
     """A copy of that store, to change."""
-    bucket, prefix = object_store(settings.storage), refreshed.settings.storage.prefix
-    for meta in obstore.list(bucket, prefix).collect():
-        if not meta["size"]:
-            continue  # a marker of a folder, which the server on files lists and S3 would not
-        obstore.copy(bucket, meta["path"], settings.storage.prefix + meta["path"].removeprefix(prefix))
+    copy_store(refreshed.settings, settings)
     return settings
 
 
@@ -143,13 +139,11 @@ def test_a_model_is_loaded_as_it_was_fitted(
 ) -> None:
     fitted: list[Model] = []
 
-    def publish_and_keep(
-        spark: "SparkSession", snapshot: Snapshot, model: Model, check_lease: Callable[[], None]
-    ) -> None:
+    def append_and_keep(spark: "SparkSession", storage: Storage, model: Model, check_lease: Callable[[], None]) -> None:
         fitted.append(model)
-        publish(spark, snapshot, model, check_lease)
+        append_model(spark, storage, model, check_lease)
 
-    monkeypatch.setattr(batch.refresh, "publish", publish_and_keep)
+    monkeypatch.setattr(batch.refresh, "append_model", append_and_keep)
     run(spark, override(store, "pca", k=5, solver=solver, whiten=True))
     (model,) = fitted
     found = load(store.storage, 2)
@@ -480,7 +474,7 @@ def test_sums_that_are_damaged_are_told_and_made_anew(
     obstore.put(object_store(store.storage), store.storage.state_key("statistics"), b"not what was left")
     summary = run(spark, store)
     assert (summary.n, summary.rows_added) == (N, None)
-    (told,) = [record.getMessage() for record in caplog.records if record.name == "batch.refresh"]
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "batch.planning"]
     assert told.startswith("All rows are read, as what the refit before left is of no use: ")
     caplog.clear()
     assert run(spark, store).rows_added == 0

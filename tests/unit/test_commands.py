@@ -43,6 +43,21 @@ def test_k_and_variance_together_are_misuse() -> None:
     assert (said.exit_code, "exclude each other" in said.output) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--model-version", "2", "-k", "3"], "--model-version refits nothing: leave out"),
+        (["--model-version", "2", "--if-drift", "0.1"], "--model-version refits nothing: leave out"),
+        (["--model-version", "0"], "x>=1"),
+        (["--if-drift", "-1"], "x>=0"),
+        (["--dry-run", "--every", "15m"], "--dry-run does nothing, however often"),
+    ],
+)
+def test_wishes_that_exclude_each_other_are_misuse(words: list[str], says: str) -> None:
+    said = CliRunner().invoke(fruits, ["refresh", *words])
+    assert (said.exit_code, says in said.output) == (2, True)
+
+
 @pytest.mark.parametrize("every", ["15", "m", "-5m", "0s", "1w", "15 m", "1e3s"])
 def test_an_interval_that_is_none_is_misuse(every: str) -> None:
     said = CliRunner().invoke(fruits, ["refresh", "--every", every])
