@@ -1,7 +1,7 @@
 """Publishing: a new model goes to pca_models, then one commit makes `reduced` what a model makes of the rows.
 
 A reader of `reduced` sees the vectors of one model, and that model is in pca_models. Stopped between the two commits,
-`reduced` is as before, and the next refit takes the next number. No commit without the lease.
+`reduced` is as before, and the next refit takes the next number. No commit without the lease. The tables are there.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,6 @@ from batch.increment import Increment
 from batch.models import Model
 from batch.projection import Projection
 from batch.snapshot import Snapshot
-from conf.delta import ensure_table
 from conf.settings import Storage
 from conf.tables import COLUMNS
 
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
 
 def append_model(spark: "SparkSession", storage: Storage, model: Model, check_lease: Callable[[], None]) -> None:
     """Add a model to pca_models."""
-    # Both tables now: what is wrong with `reduced` is better told before there is a model too many.
-    for table in ("pca_models", "reduced"):
-        ensure_table(spark, storage, table)
     check_lease()
     row = spark.createDataFrame(model.to_arrow(), COLUMNS["pca_models"])
     row.write.format("delta").mode("append").save(storage.table_uri("pca_models"))
@@ -34,7 +30,6 @@ def append_model(spark: "SparkSession", storage: Storage, model: Model, check_le
 
 def replace_all(spark: "SparkSession", snapshot: Snapshot, model: Model, check_lease: Callable[[], None]) -> None:
     """Replace every row of `reduced` with what the model makes of the rows of a snapshot."""
-    ensure_table(spark, snapshot.storage, "reduced")
     check_lease()
     vectors = _project(spark, snapshot, model)
     vectors.write.format("delta").mode("overwrite").save(snapshot.storage.table_uri("reduced"))
@@ -48,7 +43,6 @@ def patch(
 
     if increment.empty:
         return
-    ensure_table(spark, snapshot.storage, "reduced")
     came, went = (
         {key for part in parts for key, *_ in part.chosen or ()} for parts in (increment.came, increment.went)
     )

@@ -24,16 +24,19 @@ from batch.planning import Plan, prepare
 from batch.publishing import append_model, patch, replace_all
 from batch.snapshot import Snapshot
 from batch.statistics import Statistics
+from conf.delta import ensure_table
 from conf.errors import SettingsError, StorageError
 from conf.lease import Lease
 from conf.s3 import check_bucket, object_store
 from conf.settings import Settings
 from conf.spark_errors import explained
+from conf.upkeep import Vacuum, upkeep_properties
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
     from pyspark.sql import SparkSession
 
+_TABLES = ("pca_models", "reduced")
 _LEASE_SECONDS = 30
 _SHARES = (0.5, 0.8, 0.9, 0.95, 0.99)
 _log = logging.getLogger(__name__)
@@ -101,7 +104,7 @@ class Summary:
     drift: Drift | None
     """From that one; where nothing was refitted, of the rows from the model that stands."""
     seconds: dict[str, float] = field(default_factory=dict)
-    """Wall seconds of `pin`, `fit` and `publish`."""
+    """Wall seconds of `pin`, `fit`, `publish` and `upkeep`."""
 
 
 @overload
@@ -181,6 +184,9 @@ def run(
             stands = model.pca_version != pca_version
             drift = moved(sums.statistics, model.pca) if stands else model.drift
         with _timed(seconds, "publish"):
+            # Both: what is wrong with `reduced` is better told before there is a model too many.
+            for table in _TABLES:
+                ensure_table(spark, storage, table, upkeep=upkeep_properties(settings.tables))
             if not stands:
                 append_model(spark, storage, model, lease.check)
             if increment and plan.patches(model):
@@ -189,6 +195,8 @@ def run(
                 replace_all(spark, snapshot, model, lease.check)
             if settings.pca.solver == "exact":
                 _leave(store, plan.pinned, snapshot, sums)
+        with _timed(seconds, "upkeep"):
+            _look_after(Vacuum(spark, settings, store, _TABLES, "refresh-vacuumed.json"))
     pca = model.pca
     return Summary(
         Action.PROJECTED if stands else Action.REFIT,
@@ -288,6 +296,15 @@ def _leave(store: "ObjectStore", pinned: Pinned, snapshot: Snapshot, sums: Sums)
             )
     except StorageError as error:
         _log.warning("The next refresh reads all rows, as the sums of this one could not be kept: %s", error)
+
+
+def _look_after(vacuum: Vacuum) -> None:
+    """Delete what only old versions of the tables need, if that is due. What it leaves, the next refresh deletes."""
+    try:
+        if vacuum.seconds_until_due() <= 0:
+            vacuum.run()
+    except Exception as error:
+        _log.warning("Old files of the tables are not deleted for now: %s", error)
 
 
 @contextmanager

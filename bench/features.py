@@ -37,9 +37,9 @@ def write_features(settings: Settings, log: Path, rows: int, dimensions: int) ->
 def append_features(
     spark: "SparkSession", settings: Settings, numbers: range, dimensions: int, files: int | None = None
 ) -> None:
-    """Append the rows of some numbers, in so many files, or in as many as are of 20,000 rows."""
+    """Append the rows of some numbers, in so many files, or in as many as are of 20,000 rows, and in two at least."""
     ensure_table(spark, settings.storage, "features", {"fruits.model_id": "drawn"})
-    files = files or -(-len(numbers) // _FILE_ROWS)
+    files = files or max(2, -(-len(numbers) // _FILE_ROWS))
     bounds = np.linspace(numbers.start, numbers.stop, files + 1).astype(int).tolist()
     drawn = spark.range(0, files, 1, files).mapInArrow(_drawing(bounds, dimensions), COLUMNS["features"])
     drawn.write.format("delta").mode("append").save(settings.storage.table_uri("features"))

@@ -40,7 +40,7 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="fruits-bench-") as folder, serve(Path(folder) / "s3") as server:
         settings = connect(bench_settings(Path(folder), len(os.sched_getaffinity(0))), server)
-        settings = override(settings, "pca", k=asked.k)
+        settings = override(settings, "pca", k=asked.k, variance=None)
         spark = session(settings, Path(folder) / "spark.log")
         try:
             figures = measure(spark, settings, asked.rows, asked.dimensions)

@@ -105,7 +105,7 @@ class Discovery(Section):
 
 
 class Tables(Section):
-    """How the tables that the stream writes are kept small."""
+    """How the tables are kept small."""
 
     keep_days: Annotated[float, Field(ge=0.1, le=365)] = 1.0
     """How long earlier versions of a table can be read. It is longer than anybody takes to read or to write one."""

@@ -16,6 +16,7 @@ from conf.s3 import check_bucket, object_store
 from conf.settings import Settings
 from conf.spark_errors import explained
 from conf.tables import MODEL
+from conf.upkeep import upkeep_properties
 from streaming.changeover import settle_model
 from streaming.featurize import Featurizer
 from streaming.janitor import Janitor
@@ -26,7 +27,7 @@ from streaming.sink import BatchReport, Sink
 from streaming.source import FORMAT, KeySource
 from streaming.state import check_state
 from streaming.tally import tally_on
-from streaming.upkeep import Upkeep, upkeep_properties
+from streaming.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, Self
@@ -31,8 +31,11 @@ class Order:
     """The ledger is saved each so many manifests."""
     clock_seconds: float = 0.0
     """How far this process's clock is ahead."""
+    stream: bool = True
     refresh: bool = False
     """Fit the PCA after the stream."""
+    refresh_options: dict[str, Any] = field(default_factory=dict)
+    """Of `batch.refresh.run`."""
     file_bytes: int | None = None
     """No file that this process or a child of it writes may be larger: what they meet on a full disk."""
 
@@ -66,18 +69,23 @@ def _run(order: Order) -> Answer:
         with _session(settings, Path(order.log)) as spark:
             _shift_clock(order.clock_seconds)
             _save_often(order.manifests_between)
-            import streaming.stream
-
-            summary = streaming.stream.run(spark, settings, once=True)
+            answer = _stream(spark, settings) if order.stream else Answer()
             if order.refresh:
                 from batch.refresh import run as refresh
 
-                refresh(spark, settings)
+                refresh(spark, settings, **order.refresh_options)
     except FruitsError as error:
         return Answer(error=type(error).__name__, message=str(error))
     except Exception as error:
         message = "".join(traceback.format_exception(error))
         return Answer(error=type(error).__name__, message=message, explained=False)
+    return answer
+
+
+def _stream(spark: Any, settings: Settings) -> Answer:
+    import streaming.stream
+
+    summary = streaming.stream.run(spark, settings, once=True)
     return Answer(summary.features, summary.rejects.total(), summary.batches)
 
 

@@ -80,6 +80,15 @@ _REFRESH = {
     "reduced published": _commit("reduced", "after"),
 }
 POINTS = _STREAM | _CLEANING | _REFRESH
+REFRESH_POINTS = _REFRESH | {
+    "refresh's lease taken": Point("after", "PUT", r"state/refresh-lease\.json"),
+    "features read": Point("after", "GET", r"tables/features/.*\.parquet"),
+    "PCA model written": Point("after", "PUT", r"tables/pca_models/part-.*\.parquet"),
+    "PCA model not published": _commit("pca_models", "before"),
+    "vectors written": Point("after", "PUT", r"tables/reduced/part-.*\.parquet"),
+    "sums not left": Point("before", "PUT", r"state/statistics"),
+    "sums left": Point("after", "PUT", r"state/statistics"),
+}
 
 
 def reachable(*, clean: bool, refresh: bool) -> list[Point]:

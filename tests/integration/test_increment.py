@@ -1,24 +1,17 @@
 """What changed since a refit, as the log tells: with it, the sums of before become those of all rows that count now."""
 
-import io
-import json
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
 import obstore
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import pytest
-from deltalake import DeltaTable, Schema
+from deltalake import DeltaTable
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from obstore.store import ObjectStore
 
 from batch import exact, increment, kept
 from batch.changes import commit_digest
@@ -28,14 +21,10 @@ from batch.pinning import Pinned, pin, whole
 from batch.snapshot import Snapshot
 from batch.statistics import Statistics
 from conf.errors import ContractError, DataError
-from conf.s3 import delta_options, object_store
-from conf.settings import Settings, Storage
-from conf.tables import CONTRACT
-from conf.tables import MODEL as TABLE_MODEL
+from conf.s3 import delta_options
+from conf.settings import Settings
 from scripts.session import override
-from tests.integration.features import DAY, MODEL, Rows, draw_vectors
-
-D = 6
+from tests.integration.hand_written import D, HandWritten
 
 
 def gathered(snapshots: Iterable[Snapshot]) -> Statistics:
@@ -51,76 +40,8 @@ def updated(before: Statistics, changed: Increment) -> Statistics:
     return before + gathered(changed.came) - gathered(changed.went)
 
 
-class Table:
-    """A features table written by hand, file by file: quick, and each commit is what the test says."""
-
-    def __init__(self, storage: Storage) -> None:
-        self.storage = storage
-        self.store: ObjectStore = object_store(storage)
-        self.folder = f"{storage.prefix}tables/features/"
-        self.files: dict[str, pa.Table] = {}
-        self.manifest = 0
-        metadata = {
-            "id": str(uuid4()),
-            "format": {"provider": "parquet", "options": {}},
-            "schemaString": Schema.from_arrow(Rows([0], draw_vectors(1, D, 0)).table().schema).to_json(),
-            "partitionColumns": [],
-            "configuration": {"fruits.contract": CONTRACT, TABLE_MODEL: MODEL},
-        }
-        self.version = -1
-        self._commit({"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}}, {"metaData": metadata})
-
-    def append(self, numbers: Iterable[int], model: str = MODEL) -> None:
-        """New versions of some photographs."""
-        self.manifest += 1
-        numbers = sorted(set(numbers))
-        vectors = draw_vectors(len(numbers), D, seed=self.manifest)
-        landed = DAY + timedelta(minutes=self.manifest)
-        self._commit(self._add(Rows(numbers, vectors, self.manifest, f"{self.manifest:x}", landed, model).table()))
-
-    def delete(self, number: int, manifest: int | None = None) -> None:
-        """A photograph's versions, or one of them: the files that have them are written anew without."""
-        actions = []
-        for name, rows in list(self.files.items()):
-            going = pc.ends_with(rows["key"], f"/{number:04}.jpg")
-            if manifest is not None:
-                going = pc.and_(going, pc.equal(rows["manifest"], manifest))
-            if pc.any(going).as_py():
-                actions += [self._remove(name), self._add(rows.filter(pc.invert(going)))]
-        if actions:
-            self._commit(*actions)
-
-    def compact(self, most: int | None = None) -> None:
-        """The newest files, or all, into one."""
-        chosen = list(self.files)[-most:] if most else list(self.files)
-        rows = pa.concat_tables([self.files[name] for name in chosen])
-        self._commit(*(self._remove(name, False) for name in chosen), self._add(rows, False))
-
-    def vacuum(self) -> None:
-        """What no part of the table is any more is deleted."""
-        for meta in obstore.list(self.store, self.folder).collect():
-            name = meta["path"].removeprefix(self.folder)
-            if name.endswith(".parquet") and name not in self.files:
-                obstore.delete(self.store, meta["path"])
-
-    def _add(self, rows: pa.Table, new: bool = True) -> dict[str, Any]:
-        name, written = f"{uuid4()}.parquet", io.BytesIO()
-        pq.write_table(rows, written)
-        obstore.put(self.store, self.folder + name, written.getvalue())
-        self.files[name] = rows
-        stats = json.dumps({"numRecords": rows.num_rows})
-        told = {"path": name, "partitionValues": {}, "modificationTime": 0, "stats": stats}
-        return {"add": told | {"size": written.tell(), "dataChange": new}}
-
-    def _remove(self, name: str, gone: bool = True) -> dict[str, Any]:
-        written = io.BytesIO()
-        pq.write_table(self.files.pop(name), written)
-        return {"remove": {"path": name, "deletionTimestamp": 0, "dataChange": gone, "size": written.tell()}}
-
-    def _commit(self, *actions: dict[str, Any]) -> None:
-        self.version += 1
-        path = f"{self.folder}_delta_log/{self.version:020}.json"
-        obstore.put(self.store, path, "\n".join(map(json.dumps, actions)).encode())
+class Table(HandWritten):
+    """A features table, and what a refit leaves of it."""
 
     def pinned(self) -> Pinned:
         return pin(self.storage)
@@ -145,15 +66,6 @@ class Table:
         found = since(self.store, self.pinned(), left, 2)
         assert isinstance(found, AllRows), found
         return found.why
-
-    def counting(self) -> Statistics:
-        """Of the newest version of each photograph, told without any of the code that is tested."""
-        newest: dict[str, dict[str, Any]] = {}
-        for row in pa.concat_tables(self.files.values()).to_pylist():
-            if row["key"] not in newest or row["manifest"] > newest[row["key"]]["manifest"]:
-                newest[row["key"]] = row
-        vectors = [row["features"] for row in newest.values() if row["model_id"] == MODEL]
-        return Statistics.of(np.array(vectors, np.float32).reshape(-1, D))
 
 
 def assert_same(found: Statistics, expected: Statistics) -> None:
@@ -203,7 +115,7 @@ def test_running_sums_are_those_of_all_rows_whatever_happens_between(
             pinned = table.pinned()
             changed = since(table.store, pinned, left, 2)
             rows = whole(pinned, 2)
-            expected = table.counting()
+            expected = table.statistics()
             assert_same(gathered([rows]), expected)
             found = expected
             if isinstance(changed, Increment):
@@ -232,7 +144,7 @@ def test_an_overwritten_photograph_is_taken_away_and_its_successor_added(table: 
     table.append([5])
     changed = table.since(left)
     assert (gathered(changed.came).n, gathered(changed.went).n) == (1, 1)
-    assert_same(updated(left.statistics, changed), table.counting())
+    assert_same(updated(left.statistics, changed), table.statistics())
 
 
 def test_where_nothing_came_there_is_nothing_to_read(table: Table) -> None:
@@ -253,7 +165,7 @@ def test_small_files_that_became_one_are_read_as_the_one(table: Table) -> None:
     changed = table.since(left)
     ((one,),) = changed.came[0].parts
     assert one.key.removeprefix(table.folder) in table.files
-    assert_same(updated(left.statistics, changed), table.counting())
+    assert_same(updated(left.statistics, changed), table.statistics())
 
 
 def test_where_much_has_changed_all_is_read(table: Table) -> None:
@@ -291,7 +203,7 @@ def test_where_what_went_was_deleted_for_good_all_is_read(table: Table) -> None:
     assert table.since(left).rows_removed == 1
     table.vacuum()
     assert table.why_all_rows(left) == "files that the last refit saw have been deleted for good"
-    assert_same(table.left().statistics, table.counting())
+    assert_same(table.left().statistics, table.statistics())
 
 
 @pytest.mark.parametrize(

@@ -293,3 +293,25 @@ def test_axes_that_sampling_cannot_tell_apart_are_named() -> None:
     border = PCA(2).fit(Statistics(1000, np.zeros(5), np.diag(variances) * 999))
     assert border.near_degenerate_.tolist() == [False, True]
     assert PCA(5).fit(Statistics(1000, np.zeros(5), np.diag(variances) * 999)).near_degenerate_.shape == (5,)
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(3, 60), d=st.integers(2, 8), scale=st.floats(0.01, 100))
+def test_rotated_scaled_and_moved_rows_have_the_axes_rotated_and_the_variances_scaled(
+    seed: int, n: int, d: int, scale: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    rows = rng.standard_normal((n, d)) * np.geomspace(1, 0.1, d)
+    rotation = np.linalg.qr(rng.standard_normal((d, d)))[0]
+    before = PCA(variance=1.0).fit(Statistics.of(rows))
+    after = PCA(variance=1.0).fit(Statistics.of(scale * rows @ rotation + rng.standard_normal(d) * 10 * scale))
+    assert after.k_ == before.k_
+    total = before.total_variance_
+    np.testing.assert_allclose(after.explained_variance_ / scale**2, before.explained_variance_, atol=1e-10 * total)
+    np.testing.assert_allclose(after.scree_, before.scree_, atol=1e-10)
+    # The spaces of the first axes, as two of the same variance may turn in theirs.
+    for k in range(1, before.k_ + 1):
+        gap = before.scree_[k - 1] - (before.scree_[k] if k < d else 0)
+        if gap > 1e-4:
+            old, new = (pca.components_[:k].T @ pca.components_[:k] for pca in (before, after))
+            np.testing.assert_allclose(rotation @ new @ rotation.T, old, atol=1e-9 / gap)
