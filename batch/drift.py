@@ -50,7 +50,8 @@ def moved(statistics: Statistics, before: PCA) -> Drift:
     covariance = statistics.covariance / before.scale_ / before.scale_[:, np.newaxis]
     axes = before.components_
     variance = float(np.trace(covariance))
-    explained = float(((axes @ covariance) * axes).sum()) / variance
+    # Rows that are all the same have nothing to explain.
+    explained = float(((axes @ covariance) * axes).sum()) / variance if variance else 1.0
     return Drift(
         float(np.linalg.norm(shift)) / total**0.5,
         variance / total - 1,

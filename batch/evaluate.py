@@ -71,9 +71,10 @@ def run(settings: Settings, *, ks: Sequence[int] = (), neighbours: int = 5, rows
     """
     check_bucket(settings.storage)
     pinned = pin(settings.storage)
-    total = TableLog(pinned.table, settings.storage).rows
     snapshot = whole(pinned, 1)
-    vectors, names, out = _draw(snapshot, min(1.0, rows / total))
+    # Of other models' rows, the few that are superseded too are not worth a look at each.
+    counting = TableLog(pinned.table, settings.storage).counts("model_id")[snapshot.model_id] - len(snapshot.superseded)
+    vectors, names, out = _draw(snapshot, min(1.0, rows / max(1, counting)))
     named = np.isin(names, names[~out]) & (names != "")
     vectors, out = vectors[named], out[named]
     found, labels = np.unique(names[named], return_inverse=True)
@@ -115,15 +116,18 @@ def run(settings: Settings, *, ks: Sequence[int] = (), neighbours: int = 5, rows
 
 def _draw(snapshot: Snapshot, share: float) -> tuple[NDArray[np.float32], NDArray[np.str_], NDArray[np.bool_]]:
     """Features, labels, and which are held out, of a share of the rows."""
-    vectors, names, out = [], [], []
+    found = []
     for part in range(len(snapshot.parts)):
         for batch, rows in snapshot.read(part, ("label", "sha256")):
             digests = batch.column("sha256").to_pylist()
             drawn = np.array([int(digest[:_DIGITS], 16) < share * 16**_DIGITS for digest in digests])
-            vectors.append(rows[drawn])
-            names.append(np.array(batch.column("label").to_pylist(), np.str_)[drawn])
-            out.append(np.array([int(digest[_DIGITS : 2 * _DIGITS], 16) % _HELD_OUT == 0 for digest in digests])[drawn])
-    return np.concatenate(vectors), np.concatenate(names), np.concatenate(out)
+            names = np.array(batch.column("label").to_pylist(), np.str_)
+            out = np.array([int(digest[_DIGITS : 2 * _DIGITS], 16) % _HELD_OUT == 0 for digest in digests])
+            found.append((rows[drawn], names[drawn], out[drawn]))
+    if not found:
+        return np.empty((0, 0), np.float32), np.empty(0, np.str_), np.empty(0, np.bool_)
+    vectors, labels, held_out = zip(*found, strict=True)
+    return np.concatenate(vectors), np.concatenate(labels), np.concatenate(held_out)
 
 
 def _powers(most: int, asked: int) -> list[int]:

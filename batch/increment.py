@@ -62,8 +62,12 @@ class Increment:
     @property
     def bytes(self) -> int:
         """Of the files that these rows are in."""
-        parts = (part for rows in (*self.came, *self.went) for part in rows.parts)
-        return sum(split.stop - split.start for split in {split for part in parts for split in part})
+        return _bytes((*self.came, *self.went))
+
+    @property
+    def bytes_came(self) -> int:
+        """Of the files that those are in that count now."""
+        return _bytes(self.came)
 
     @property
     def empty(self) -> bool:
@@ -137,6 +141,11 @@ def since(store: ObjectStore, pinned: Pinned, kept: Kept, parallelism: int) -> I
 
 def _worth(pinned: Pinned, sizes: Mapping[Any, int]) -> bool:
     return sum(sizes.values()) <= _MOST * pinned.bytes
+
+
+def _bytes(snapshots: Iterable[Snapshot]) -> int:
+    splits = {split for rows in snapshots for part in rows.parts for split in part}
+    return sum(split.stop - split.start for split in splits)
 
 
 def _all_there(store: ObjectStore, files: Iterable[str]) -> bool:

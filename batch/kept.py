@@ -22,7 +22,7 @@ from conf.s3 import read_object, store_answers
 from conf.settings import Storage
 from conf.tables import ROW_ID, RowId
 
-_MAGIC, _VERSION = b"FKS", 1
+_MAGIC, _VERSION = b"FKS", 2
 _HEAD = struct.Struct("<3sBI")
 _LENGTHS = struct.Struct("<IQ")
 _SCHEMA = pa.schema([("key", pa.string()), ("etag", pa.string()), ("manifest", pa.int64())])
@@ -43,11 +43,15 @@ class Kept:
     statistics: Statistics
     """Of all that do."""
     refits: int
-    """How many have added to the statistics since all rows were read."""
+    """How many times rows were added to the statistics or taken away since all were read."""
+    reduced: str
+    """What tells the state of `reduced` that was published with them from any other."""
 
     def to_bytes(self) -> bytes:
         """Serialize."""
-        told = json.dumps([self.table_id, self.features_version, self.commit, self.model_id, self.refits]).encode()
+        told = json.dumps(
+            [self.table_id, self.features_version, self.commit, self.model_id, self.refits, self.reduced]
+        ).encode()
         packed = self.statistics.to_bytes()
         columns = zip(*self.superseded, strict=True) if self.superseded else ((), (), ())
         rows = pa.table(dict(zip(ROW_ID, map(list, columns), strict=True)), schema=_SCHEMA)
@@ -74,13 +78,13 @@ class Kept:
             raise DataError(f"{len(data)} bytes of statistics that are damaged: their checksum is another")
         told, packed = _LENGTHS.unpack_from(body)
         at = _LENGTHS.size
-        table_id, features_version, commit, model_id, refits = json.loads(bytes(body[at : at + told]))
+        table_id, features_version, commit, model_id, refits, reduced = json.loads(bytes(body[at : at + told]))
         at += told
         with pa.ipc.open_stream(body[at + packed :]) as reader:
             rows = reader.read_all()
         superseded = frozenset(zip(*(rows[name].to_pylist() for name in ROW_ID), strict=True))
         statistics = Statistics.from_bytes(body[at : at + packed])
-        return cls(table_id, features_version, commit, model_id, superseded, statistics, refits)
+        return cls(table_id, features_version, commit, model_id, superseded, statistics, refits, reduced)
 
 
 def save(store: ObjectStore, storage: Storage, kept: Kept) -> None:

@@ -36,7 +36,7 @@ class Model:
     """From that one."""
     rows_added: int | None = None
     rows_removed: int | None = None
-    """Since the refit before, where that is known."""
+    """Since the refresh before, where that is known."""
     sums_error: float | None = None
     """Where all rows were read again: how far the running sums were off, by the total."""
 
@@ -89,6 +89,12 @@ def published(storage: Storage) -> int | None:
     return None if reduced is None else TableLog(reduced, storage).largest("pca_version")
 
 
+def state_of_reduced(storage: Storage) -> str | None:
+    """What tells `reduced` as it is now from any other; None before the first refresh. Raises as `published`."""
+    reduced = open_table(storage, "reduced")
+    return None if reduced is None else f"{reduced.metadata().id} {reduced.version()}"
+
+
 def next_version(storage: Storage) -> int:
     """The number of the next refit: one more than any before, published or not.
 
@@ -133,7 +139,7 @@ def load(storage: Storage, pca_version: int) -> Model:
 
 def _of(found: pa.Table) -> Model:
     """The model in the first row."""
-    row = {name: found[name].chunk(0)[:1] for name in found.column_names}
+    row = {name: found[name].combine_chunks()[:1] for name in found.column_names}
     scalars = {name: column[0].as_py() for name, column in row.items() if not pa.types.is_list(column.type)}
     vectors: dict[str, NDArray[Any]] = {
         name: np.from_dlpack(column.flatten())

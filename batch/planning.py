@@ -5,15 +5,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batch import kept
+from batch.drift import moved
+from batch.hints import components_for
 from batch.increment import AllRows, Increment, since
 from batch.kept import Kept
-from batch.models import Model, load, published
+from batch.models import Model, load, published, state_of_reduced
+from batch.pca import PCA
 from batch.pinning import Pinned, pin
-from conf.delta import open_table
-from conf.errors import ContractError, DataError
+from batch.statistics import Statistics
+from conf.errors import ContractError, DataError, SettingsError
 from conf.s3 import check_bucket, object_store
-from conf.settings import Settings, Storage
-from conf.table_log import TableLog
+from conf.settings import Settings
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -23,20 +25,28 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Plan:
-    """What there is to start from."""
+    """What there is to start from, and what is asked for."""
 
     pinned: Pinned
     left: Kept | None
-    """By the refit before."""
+    """By the refresh before."""
     changed: Increment | AllRows
     published: Model | None
-    """The model that `reduced` is of, where it has the vectors of these features."""
+    """The model that `reduced` is of, where it has vectors of these features."""
     complete: bool
-    """Whether `reduced` has as many rows as counted when `left` was left."""
-    wanted: Model | None
-    """The model that was asked for by its version."""
+    """Whether `reduced` is as it was when `left` was left."""
     due: bool
     """Whether all rows are to be read beside what has changed, to see how far the running sums are off."""
+    asked: PCA
+    """Not fitted."""
+    if_drift: float | None
+    wanted: Model | None
+    """The model that is asked for by its version."""
+
+    @property
+    def increment(self) -> Increment | None:
+        """What has changed, where to read that is enough."""
+        return self.changed if isinstance(self.changed, Increment) else None
 
     @property
     def why_all_rows(self) -> str | None:
@@ -46,24 +56,41 @@ class Plan:
         return "from time to time they are, to see how far the running sums are off" if self.due else None
 
     @property
-    def increment(self) -> Increment | None:
-        """What has changed, where to read that is enough."""
-        return self.changed if isinstance(self.changed, Increment) else None
+    def before(self) -> Model | None:
+        """The model published, where its axes can be compared with those of a refit."""
+        comparable = self.published and self.published.pca.standardize == self.asked.standardize
+        return self.published if comparable else None
+
+    def standing(self, statistics: Statistics | None = None) -> Model | None:
+        """The model that is to stand, None where it takes a refit.
+
+        Parameters
+        ----------
+        statistics
+            Of the rows that count; where they are not known, as if they had not drifted.
+        """
+        if self.wanted:
+            return self.wanted
+        before = self.before
+        if before is None or self.if_drift is None or not _is_as(before.pca, self.asked):
+            return None
+        stands = statistics is None or moved(statistics, before.pca).size <= self.if_drift
+        return before if stands else None
 
     def patches(self, model: Model) -> bool:
         """Whether `reduced` needs no more than the rows that have changed to be what `model` makes of all."""
-        return self._in_step(model) and not self.due
+        same = self.published is not None and self.published.pca_version == model.pca_version
+        return same and self.complete and self.increment is not None
 
     @property
     def up_to_date(self) -> bool:
-        """Whether the rows that count are those in `reduced`, by the model wanted."""
+        """Whether the rows that count are those in `reduced`, by the model that is asked for, if one is."""
         standing = self.wanted or self.published
-        increment = self.increment
-        return standing is not None and self._in_step(standing) and increment is not None and increment.empty
-
-    def _in_step(self, model: Model) -> bool:
-        same = self.published is not None and self.published.pca_version == model.pca_version
-        return same and self.complete and self.increment is not None
+        if standing is None:
+            return False
+        if increment := self.increment:
+            return self.patches(standing) and increment.empty
+        return standing is self.published and standing.features_version == self.pinned.version
 
 
 @dataclass(frozen=True)
@@ -90,12 +117,19 @@ class Outlook:
 
 
 def prepare(
-    store: "ObjectStore", settings: Settings, parallelism: int, full: bool = False, model_version: int | None = None
+    store: "ObjectStore",
+    settings: Settings,
+    parallelism: int,
+    full: bool = False,
+    if_drift: float | None = None,
+    model_version: int | None = None,
 ) -> Plan:
     """Look at everything, and read no vector.
 
     Raises
     ------
+    SettingsError
+        Where drift is asked for, and the solver keeps no sums to tell it by.
     DataError
         Where there are no rows, or no model of that version or of these features.
     ContractError
@@ -103,7 +137,11 @@ def prepare(
     StorageError
         Where the store fails.
     """
-    storage = settings.storage
+    storage, solver = settings.storage, settings.pca.solver
+    if if_drift is not None and solver != "exact":
+        raise SettingsError(
+            f"Drift is told by running sums, which pca.solver = {solver} does not keep: leave it at exact."
+        )
     pinned = pin(storage)
     wanted = None if model_version is None else load(storage, model_version)
     if wanted and wanted.model_id != pinned.model_id:
@@ -113,12 +151,19 @@ def prepare(
         )
     version = published(storage)
     before = None if version is None else load(storage, version)
-    if before and before.model_id != pinned.model_id:
-        before = None
     left, changed = _changed(store, settings, pinned, full, parallelism)
-    complete = left is not None and left.statistics.n == _rows_of_reduced(storage)
-    due = left is not None and left.refits + 1 >= settings.pca.full_every
-    return Plan(pinned, left, changed, before, complete, wanted, due)
+    return Plan(
+        pinned=pinned,
+        left=left,
+        changed=changed,
+        published=before if before and before.model_id == pinned.model_id else None,
+        complete=left is not None and left.reduced == state_of_reduced(storage),
+        due=left is not None and left.refits + 1 >= settings.pca.full_every,
+        # Of k and variance, what is set; where neither is, the PCA has its own default.
+        asked=PCA(**settings.pca.model_dump(include={"k", "variance", "standardize", "whiten"}, exclude_none=True)),
+        if_drift=if_drift,
+        wanted=wanted,
+    )
 
 
 def foresee(
@@ -126,29 +171,36 @@ def foresee(
 ) -> Outlook:
     """What `batch.refresh.run` would do, given the same. Needs no Spark and no lease; errors are those of `prepare`."""
     check_bucket(settings.storage)
-    plan = prepare(object_store(settings.storage), settings, 1, full, model_version)
+    plan = prepare(object_store(settings.storage), settings, 1, full, if_drift, model_version)
     pinned, increment = plan.pinned, plan.increment
-    standing = plan.wanted or (plan.published if if_drift is not None else None)
-    if standing and not full and plan.up_to_date:
+    # Where nothing has changed, the sums are those that were left; else only reading the rows can tell.
+    known = plan.left.statistics if plan.left and increment and increment.empty and not plan.due else None
+    standing = plan.standing(known)
+    if standing and known and plan.patches(standing):
         action = "nothing"
-    elif plan.wanted:
-        action = "project"
+    elif standing is None:
+        action = "refit"
     else:
-        action = "refit or project" if standing else "refit"
-    all_rows = plan.why_all_rows
-    fitting = (pinned.bytes if all_rows else 0) + (increment.bytes if increment else 0)
-    patched = standing is not None and plan.patches(standing)
+        action = "project" if known or plan.wanted else "refit or project"
+    to_fit = (pinned.bytes if plan.why_all_rows else 0) + (increment.bytes if increment else 0)
+    to_project = increment.bytes_came if standing and increment and plan.patches(standing) else pinned.bytes
     return Outlook(
-        action,
-        pinned.version,
-        plan.published.pca_version if plan.published else None,
-        None if action == "nothing" else all_rows,
-        increment.rows_added if increment else None,
-        increment.rows_removed if increment else None,
-        0 if action == "nothing" else fitting,
-        0 if action == "nothing" else fitting if patched else pinned.bytes,
-        pinned.bytes,
+        action=action,
+        features_version=pinned.version,
+        published=published(settings.storage),
+        all_rows=plan.why_all_rows,
+        rows_added=increment.rows_added if increment else None,
+        rows_removed=increment.rows_removed if increment else None,
+        bytes_to_fit=to_fit,
+        bytes_to_project=to_project,
+        features_bytes=pinned.bytes,
     )
+
+
+def _is_as(fitted: PCA, asked: PCA) -> bool:
+    """Whether a model has the components and the scaling that are asked for."""
+    k = asked.k or components_for(fitted.scree_, asked.variance or 1.0)
+    return (fitted.k_, fitted.standardize, fitted.whiten) == (k, asked.standardize, asked.whiten)
 
 
 def _changed(
@@ -166,8 +218,3 @@ def _changed(
     if left is None:
         return None, AllRows("no refit has left anything to add to")
     return left, since(store, pinned, left, parallelism)
-
-
-def _rows_of_reduced(storage: Storage) -> int | None:
-    reduced = open_table(storage, "reduced")
-    return None if reduced is None else TableLog(reduced, storage).rows

@@ -38,7 +38,7 @@ def replace_all(spark: "SparkSession", snapshot: Snapshot, model: Model, check_l
 def patch(
     spark: "SparkSession", snapshot: Snapshot, increment: Increment, model: Model, check_lease: Callable[[], None]
 ) -> None:
-    """Replace, add and take away those rows of `reduced` that an increment is about. To do it again does no harm."""
+    """Replace, add and take away those rows of `reduced` that an increment is about."""
     from delta.tables import DeltaTable
 
     if increment.empty:

@@ -17,15 +17,14 @@ from batch.changes import commit_digest
 from batch.drift import Drift, measure, moved
 from batch.hints import broken_stick, components_for
 from batch.kept import Kept
-from batch.models import Model, next_version
-from batch.pca import PCA
+from batch.models import Model, next_version, state_of_reduced
 from batch.pinning import Pinned, whole
 from batch.planning import Plan, prepare
 from batch.publishing import append_model, patch, replace_all
 from batch.snapshot import Snapshot
 from batch.statistics import Statistics
 from conf.delta import ensure_table
-from conf.errors import SettingsError, StorageError
+from conf.errors import StorageError
 from conf.lease import Lease
 from conf.s3 import check_bucket, object_store
 from conf.settings import Settings
@@ -57,13 +56,13 @@ class Sums:
 
     statistics: Statistics
     rows_added: int | None = None
-    """Rows that count now and did not at the refit before; None where that is not known."""
+    """Rows that count now and did not at the refresh before; None where that is not known."""
     rows_removed: int | None = None
     """Rows that counted then and do not now."""
     error: float | None = None
     """Where all rows were read again: how far the running sums were off, by the total."""
     refits: int = 0
-    """How many have added to the sums since all rows were read."""
+    """How many times the sums were brought up to date since all rows were read."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ class Summary:
     all_rows: str | None
     """Why all rows were read; None where those that had changed were enough."""
     rows_added: int | None
-    """Rows that count now and did not at the refit before; None where that is not known."""
+    """Rows that count now and did not at the refresh before; None where that is not known."""
     rows_removed: int | None
     """Rows that counted then and do not now."""
     sums_error: float | None
@@ -103,6 +102,8 @@ class Summary:
     """The PCA version before, if it is of the same features, whose signs were kept; None where nothing was refitted."""
     drift: Drift | None
     """From that one; where nothing was refitted, of the rows from the model that stands."""
+    drift_size: float | None
+    """What `if_drift` is held to: the largest of the drift's first three figures."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Wall seconds of `pin`, `fit`, `publish` and `upkeep`."""
 
@@ -163,10 +164,6 @@ def run(
         before.
     """
     storage, seconds = settings.storage, dict[str, float]()
-    if if_drift is not None and settings.pca.solver != "exact":
-        raise SettingsError(
-            f"Drift is told by running sums, which pca.solver = {settings.pca.solver} does not keep: leave it at exact."
-        )
     parallelism = spark.sparkContext.defaultParallelism
     check_bucket(storage)
     store = object_store(storage)
@@ -174,13 +171,13 @@ def run(
         with _timed(seconds, "pin"):
             # Also where it is not needed: a table of another contract is better told now than behind a long fit.
             pca_version = next_version(storage)
-            plan = prepare(store, settings, parallelism, full, model_version)
+            plan = prepare(store, settings, parallelism, full, if_drift, model_version)
             if if_changed and plan.up_to_date:
                 return None
             increment = plan.increment
             snapshot = whole(plan.pinned, parallelism, increment.superseded if increment else None)
         with _timed(seconds, "fit"):
-            model, sums = _fit(spark, settings, plan, snapshot, pca_version, if_drift)
+            model, sums = _fit(spark, settings, plan, snapshot, pca_version)
             stands = model.pca_version != pca_version
             drift = moved(sums.statistics, model.pca) if stands else model.drift
         with _timed(seconds, "publish"):
@@ -194,6 +191,7 @@ def run(
             else:
                 replace_all(spark, snapshot, model, lease.check)
             if settings.pca.solver == "exact":
+                lease.check()
                 _leave(store, plan.pinned, snapshot, sums)
         with _timed(seconds, "upkeep"):
             _look_after(Vacuum(spark, settings, store, _TABLES, "refresh-vacuumed.json"))
@@ -213,31 +211,26 @@ def run(
         sums.rows_removed,
         sums.error,
         tuple(pca.explained_variance_ratio_.tolist()),
-        {f"{share:.0%}": components_for(pca.scree_, share) for share in _SHARES},
+        {f"{share:.0%}": components_for(pca.scree_, share) for share in _SHARES if share <= pca.scree_.sum() + 1e-9},
         broken_stick(pca.scree_, pca.n_samples_),
         int(pca.near_degenerate_.sum()),
         None if stands else model.compared_to,
         drift,
+        drift.size if drift else None,
         seconds,
     )
 
 
 def _fit(
-    spark: "SparkSession", settings: Settings, plan: Plan, snapshot: Snapshot, pca_version: int, if_drift: float | None
+    spark: "SparkSession", settings: Settings, plan: Plan, snapshot: Snapshot, pca_version: int
 ) -> tuple[Model, Sums]:
     """A new model, or the one that is to stand; and the statistics of all rows that count."""
-    # Of k and variance, what is set; where neither is, the PCA has its own default.
-    pca = PCA(**settings.pca.model_dump(include={"k", "variance", "standardize", "whiten"}, exclude_none=True))
-    before = plan.published
-    if before and before.pca.standardize != pca.standardize:
-        before = None  # its axes cannot be compared
+    pca, before = plan.asked, plan.before
     old = before.pca if before else None
     if settings.pca.solver == "exact" or plan.wanted:
         sums = _sum_up(spark, snapshot, plan)
-        if plan.wanted:
-            return plan.wanted, sums
-        if before and if_drift is not None and _stands(before.pca, pca, sums.statistics, if_drift):
-            return before, sums
+        if standing := plan.standing(sums.statistics):
+            return standing, sums
         pca.fit(sums.statistics, old)
     else:
         sums = Sums(mllib.fit(spark, snapshot, pca, old))
@@ -256,13 +249,6 @@ def _fit(
     ), sums
 
 
-def _stands(fitted: PCA, asked: PCA, statistics: Statistics, if_drift: float) -> bool:
-    """Whether a model has the components and the scaling that are asked for, and the rows have not drifted from it."""
-    k = asked.k or components_for(fitted.scree_, asked.variance or 1.0)
-    as_asked = (fitted.k_, fitted.standardize, fitted.whiten) == (k, asked.standardize, asked.whiten)
-    return as_asked and moved(statistics, fitted).size <= if_drift
-
-
 def _sum_up(spark: "SparkSession", snapshot: Snapshot, plan: Plan) -> Sums:
     """Bring the sums of before up to date, or sum up all rows; where that is due both, to see how they compare."""
     left, increment = plan.left, plan.increment
@@ -270,7 +256,8 @@ def _sum_up(spark: "SparkSession", snapshot: Snapshot, plan: Plan) -> Sums:
         return Sums(exact.gather(spark, snapshot))
     running = exact.update(spark, left.statistics, increment)
     if not plan.due:
-        return Sums(running, increment.rows_added, increment.rows_removed, None, left.refits + 1)
+        refits = left.refits + (not increment.empty)
+        return Sums(running, increment.rows_added, increment.rows_removed, None, refits)
     statistics = exact.gather(spark, snapshot)
     error = exact.difference(running, statistics)
     return Sums(statistics, increment.rows_added, increment.rows_removed, error)
@@ -280,7 +267,8 @@ def _leave(store: "ObjectStore", pinned: Pinned, snapshot: Snapshot, sums: Sums)
     """Leave the sums for the next refit, which can do without them."""
     try:
         commit = commit_digest(store, pinned.storage, pinned.version)
-        if commit is not None:
+        reduced = state_of_reduced(pinned.storage)
+        if commit is not None and reduced is not None:
             kept.save(
                 store,
                 pinned.storage,
@@ -292,10 +280,11 @@ def _leave(store: "ObjectStore", pinned: Pinned, snapshot: Snapshot, sums: Sums)
                     snapshot.superseded,
                     sums.statistics,
                     sums.refits,
+                    reduced,
                 ),
             )
     except StorageError as error:
-        _log.warning("The next refresh reads all rows, as the sums of this one could not be kept: %s", error)
+        _log.warning("The next refresh has more to read, as the sums of this one could not be kept: %s", error)
 
 
 def _look_after(vacuum: Vacuum) -> None:

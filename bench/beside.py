@@ -13,7 +13,7 @@ import json
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,7 +56,7 @@ def measure(images: int, every: float) -> dict[str, Any]:
         beside = override(settings, "storage", prefix="beside/")
         with _refreshing(beside, folder / "refresh.log", every) as done:
             along = _stream(beside, folder / "beside.log", images)
-            refreshes = done.value
+            refreshes = done()
     if not refreshes:
         raise SystemExit("no refresh came to its end beside the stream: take more --images")
     return {"alone": alone, "beside": along, "refreshes": refreshes, "beside_of_alone": along / alone}
@@ -69,14 +69,20 @@ def _stream(settings: Settings, log: Path, images: int) -> float:
 
 
 @contextmanager
-def _refreshing(settings: Settings, log: Path, every: float) -> Iterator["Synchronized[int]"]:
-    """Refreshes in a process of their own, until the end of the block; how many came to their end."""
+def _refreshing(settings: Settings, log: Path, every: float) -> Iterator[Callable[[], int]]:
+    """Refreshes in a process of their own, until the end of the block; asks it how many came to their end."""
     context = multiprocessing.get_context("spawn")
     done = context.Value("i", 0)
     process = context.Process(target=_refresh, args=(settings, log, every, done))
     process.start()
+
+    def count() -> int:
+        if not process.is_alive():
+            raise SystemExit(f"the refreshes ended before the stream did: see what they said, and {log}")
+        return int(done.value)
+
     try:
-        yield done
+        yield count
     finally:
         process.terminate()
         process.join()
@@ -87,11 +93,10 @@ def _refresh(settings: Settings, log: Path, every: float, done: "Synchronized[in
     while True:
         begun = time.monotonic()
         try:
-            refresh(spark, settings)
+            if refresh(spark, settings, if_changed=True):
+                done.value += 1
         except DataError:
             pass  # nothing has been featurized yet
-        else:
-            done.value += 1
         time.sleep(max(1.0, begun + every - time.monotonic()))
 
 

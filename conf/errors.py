@@ -7,7 +7,7 @@ FruitsError
 ├── StorageError    the object store refuses, is not there, or does not answer: mend access
 ├── ContractError   tables or state belong to another model or version: choose which to keep
 │   └── StateError  the state is lost, damaged or older than its tables: restore it, or rebuild it from them
-├── LeaseError      another stream works on this state: wait for it, or stop it
+├── LeaseError      another stream or refresh works on this store: wait for it, or stop it
 └── DataError       the data cannot give what was asked (no rows, not finite): mend the data
 
 A message says what happened, the value found, and what to do next. Anything else that is raised is a defect.
@@ -43,7 +43,7 @@ class StateError(ContractError):
 
 
 class LeaseError(FruitsError):
-    """Another stream holds the lease on this state, or has taken it over."""
+    """Another stream or refresh holds the lease, or has taken it over; or another program changed the table."""
 
 
 class DataError(FruitsError):

@@ -17,6 +17,8 @@ _WORKER_DIED = re.compile(
 _RAISED_IN_WORKER = re.compile(r"conf\.errors\.(\w+): (.+)")
 _NO_ROOM = re.compile(r"No space left on device|File too large|Disk quota exceeded")
 _OVERTAKEN = "DELTA_CONCURRENT_TRANSACTION"
+# Others that Delta refuses a commit for: somebody else's, on rows that this one has read, or on the table itself.
+_CROSSED = re.compile(r"DELTA_CONCURRENT_\w+|DELTA_METADATA_CHANGED|DELTA_PROTOCOL_CHANGED")
 _STORE_FAILED = re.compile(r"org\.apache\.hadoop\.fs\.s3a\.\w+: (.+)")
 _MESSAGE_LENGTH = 300
 
@@ -45,7 +47,8 @@ def from_spark(error: BaseException) -> FruitsError | None:
     """Find what a person can act on in an exception that came back through the JVM, or for want of one.
 
     That is an error of ours that a Python worker or the sink raised; a full disk; a store that fails within Spark's own
-    reading and writing; a table to which another stream has committed this batch; a JVM or a worker that is no more.
+    reading and writing; a table to which another stream has committed this batch, or that another program has changed;
+    a JVM or a worker that is no more.
     """
     text = str(error)
     for name, message in reversed(_RAISED_IN_WORKER.findall(text)):
@@ -60,6 +63,11 @@ def from_spark(error: BaseException) -> FruitsError | None:
         return LeaseError(
             "Another stream has committed this micro-batch while this one held still: it has taken over. Nothing is "
             "doubled. `fruits status` shows who has the lease; let one of the two run."
+        )
+    if found := _CROSSED.search(text):
+        return LeaseError(
+            f"Another program has changed the table while this one worked on it ({found[0]}), so nothing was written. "
+            "Is a statement run by hand under way, or another refresh? Start again when it is done."
         )
     if failures := _STORE_FAILED.findall(text):
         short = " ".join(failures[-1].split())[:_MESSAGE_LENGTH].rstrip(".")

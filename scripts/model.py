@@ -18,7 +18,7 @@ from scripts.session import opened, say, spark_session, takes_settings
     type=click.Choice(["npz", "mllib"]),
     default="npz",
     show_default=True,
-    help="npz: one file of numpy arrays. mllib: a new folder, for pyspark.ml.PipelineModel.load.",
+    help="npz: one file of numpy arrays. mllib: a new folder here, for pyspark.ml.PipelineModel.load.",
 )
 def command(settings: Settings, place: Path, model_version: int | None, form: str) -> None:
     """Write a PCA model to PLACE, in a form that other programs read: it makes the same vectors there.
@@ -33,6 +33,10 @@ def command(settings: Settings, place: Path, model_version: int | None, form: st
 
     if form == "mllib" and place.exists():
         raise SettingsError(f"{place} is there already: name a new folder.")
+    if place.is_dir():
+        raise SettingsError(f"{place} is a folder: name a file in it, such as {place / 'pca.npz'}.")
+    if not place.absolute().parent.is_dir():
+        raise SettingsError(f"There is no folder {place.parent}: make it, or name another place on this machine.")
     with opened(settings) as settings:
         version = model_version or published(settings.storage)
         if version is None:

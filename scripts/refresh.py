@@ -34,7 +34,11 @@ def _seconds(_: click.Context, __: click.Parameter, value: str | None) -> float 
 @click.option("--variance", type=float, help="Keep the fewest components that explain this share (default 0.95).")
 @click.option("-k", type=int, help="Keep exactly this many components.")
 @click.option("--solver", type=click.Choice(["exact", "mllib"]), help="mllib: Spark's own, slower, the same result.")
-@click.option("--full", is_flag=True, help="Read all rows, not only those that changed since the last refresh.")
+@click.option(
+    "--full",
+    is_flag=True,
+    help="Read all rows, not only those that have changed; with --every, at first.",
+)
 @click.option(
     "--if-drift",
     type=click.FloatRange(0),

@@ -91,6 +91,7 @@ def show_refresh(summary: Mapping[str, Any]) -> None:
         table.add_row("", f"{summary['near_degenerate']} vary so much like the next that the two may turn at a refit")
     if drift := summary["drift"]:
         table.add_row(f"against {summary['compared_to']}" if refitted else "since then", _drift(drift))
+        table.add_row("", f"the largest of the first three, {summary['drift_size']:.3g}, is what --if-drift looks at")
     table.add_row("seconds", ", ".join(f"{stage} {s:.1f}" for stage, s in summary["seconds"].items()))
     Console().print(table)
 

@@ -57,7 +57,11 @@ class HandWritten:
         numbers = sorted(set(numbers))
         vectors = draw_vectors(len(numbers), D, seed=self.manifest)
         landed = DAY + timedelta(minutes=self.manifest)
-        self._commit(self._add(Rows(numbers, vectors, self.manifest, f"{self.manifest:x}", landed, model).table()))
+        self.append_rows(Rows(numbers, vectors, self.manifest, f"{self.manifest:x}", landed, model).table())
+
+    def append_rows(self, rows: pa.Table) -> None:
+        """Rows as they are."""
+        self._commit(self._add(rows))
 
     def delete(self, number: int, manifest: int | None = None) -> None:
         """A photograph's versions, or one of them: the files that have them are written anew without."""

@@ -55,7 +55,7 @@ class Table(HandWritten):
     def of(self, pinned: Pinned, rows: Snapshot, sums: Statistics, refits: int = 0) -> Kept:
         commit = commit_digest(self.store, self.storage, pinned.version)
         assert commit is not None
-        return Kept(pinned.table_id, pinned.version, commit, pinned.model_id, rows.superseded, sums, refits)
+        return Kept(pinned.table_id, pinned.version, commit, pinned.model_id, rows.superseded, sums, refits, "")
 
     def since(self, left: Kept) -> Increment:
         found = since(self.store, self.pinned(), left, 2)

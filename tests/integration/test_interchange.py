@@ -1,4 +1,4 @@
-"""A model saved for Spark MLlib, by the command, and loaded by nothing of ours."""
+"""A model saved for Spark MLlib, and loaded by nothing of ours."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

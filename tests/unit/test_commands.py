@@ -58,6 +58,17 @@ def test_wishes_that_exclude_each_other_are_misuse(words: list[str], says: str) 
     assert (said.exit_code, says in said.output) == (2, True)
 
 
+def test_a_place_where_no_model_can_be_written_is_told_at_once(tmp_path: Path) -> None:
+    for place, words, says in [
+        (tmp_path, [], f"{tmp_path} is a folder: name a file in it"),
+        (tmp_path, ["--format", "mllib"], f"{tmp_path} is there already: name a new folder."),
+        (tmp_path / "no" / "pca.npz", [], f"There is no folder {tmp_path / 'no'}: make it"),
+        ("s3://bucket/pca", ["--format", "mllib"], "There is no folder s3:/bucket: make it, or name another place on"),
+    ]:
+        said = CliRunner().invoke(fruits, ["model", str(place), *words])
+        assert (said.exit_code, says in said.output) == (1, True), said.output
+
+
 @pytest.mark.parametrize("every", ["15", "m", "-5m", "0s", "1w", "15 m", "1e3s"])
 def test_an_interval_that_is_none_is_misuse(every: str) -> None:
     said = CliRunner().invoke(fruits, ["refresh", "--every", every])

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import linalg
 
-from batch.drift import Drift, measure, principal_angles
+from batch.drift import Drift, measure, moved, principal_angles
 from batch.pca import PCA
 from batch.statistics import Rows, Statistics
 from tests.unit.test_pca import planted
@@ -46,6 +46,13 @@ def test_a_mean_that_moves_is_told_in_spreads_of_the_rows() -> None:
     found = drift(rows, rows + 2 * spread * np.eye(8)[3])
     assert found.mean_shift == pytest.approx(2)
     assert found.variance_change == pytest.approx(0)
+
+
+def test_rows_that_are_all_the_same_have_nothing_that_is_not_explained() -> None:
+    rows = planted(50, 4)
+    drift = moved(Statistics.of(np.tile(rows[:1], (9, 1))), PCA(2).fit(Statistics.of(rows)))
+    assert drift.variance_change == -1
+    assert drift.explained_change >= 0
 
 
 def test_rows_that_vary_more_are_told() -> None:

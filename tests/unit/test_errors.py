@@ -38,6 +38,12 @@ def test_a_dead_worker_is_told_from_one_that_raised() -> None:
         ("java.io.IOException: No space left on device", SetupError, "No space left"),
         ("io.delta.exceptions.ConcurrentTransactionException: [DELTA_CONCURRENT_TRANSACTION] x", LeaseError, "taken"),
         (
+            "io.delta.exceptions.ConcurrentAppendException: [DELTA_CONCURRENT_APPEND] x",
+            LeaseError,
+            r"\(DELTA_CONCURRENT_A",
+        ),
+        ("io.delta.exceptions.MetadataChangedException: [DELTA_METADATA_CHANGED] x", LeaseError, "Another program"),
+        (
             "Caused by: org.apache.hadoop.fs.s3a.AWSStatus500Exception: Writing Object on tables/x: try again.\n\tat y",
             StorageError,
             "Writing Object on tables/x: try again. What",

@@ -51,7 +51,7 @@ def test_parallel_analysis_finds_what_was_planted(n: int, strong: int) -> None:
     values = np.linalg.eigvalsh(statistics.covariance)[::-1]
     found = parallel_analysis(values, statistics.covariance.diagonal(), n)
     # Of thirty rows, the weakest directions are lost in the noise.
-    assert found == strong if n == 2000 else found <= strong
+    assert found == strong if n == 2000 else min(strong, 1) <= found <= strong
 
 
 @pytest.mark.parametrize("n", [5, 12, 13, 14, 60])

@@ -1,11 +1,16 @@
 """Whether a model may stand: it has what is asked for, and the rows have not drifted from it."""
 
+from datetime import UTC, datetime
+from typing import Any
+
 import numpy as np
 import pytest
 
 from batch.drift import moved
+from batch.increment import AllRows
+from batch.models import Model
 from batch.pca import PCA
-from batch.refresh import _stands
+from batch.planning import Plan
 from batch.statistics import Statistics
 from tests.unit.test_pca import planted
 
@@ -14,18 +19,46 @@ STATISTICS = Statistics.of(ROWS)
 FITTED = PCA(4).fit(STATISTICS)
 
 
+def model(pca: PCA, version: int = 3) -> Model:
+    return Model(version, "net/weights/recipe", 7, "exact", datetime(2026, 5, 1, tzinfo=UTC), pca)
+
+
+def plan(published: PCA | None, asked: PCA, if_drift: float | None, wanted: PCA | None = None) -> Plan:
+    pinned: Any = None  # which rows there are is another test's matter
+    return Plan(
+        pinned=pinned,
+        left=None,
+        changed=AllRows("that was asked for"),
+        published=model(published) if published else None,
+        complete=False,
+        due=False,
+        asked=asked,
+        if_drift=if_drift,
+        wanted=model(wanted, 1) if wanted else None,
+    )
+
+
 @pytest.mark.parametrize("how", [{}, {"standardize": True, "whiten": True}], ids=str)
 @pytest.mark.parametrize("asked", [{"k": 4}, {"variance": 0.95}, {"variance": 0.5}, {"variance": 1.0}], ids=str)
 def test_a_model_stands_where_the_same_is_asked_for(asked: dict[str, float], how: dict[str, bool]) -> None:
     fitted = PCA(**asked, **how).fit(STATISTICS)
-    assert _stands(fitted, PCA(**asked, **how), STATISTICS, 1e-9)
+    found = plan(fitted, PCA(**asked, **how), 1e-9).standing(STATISTICS)
+    assert found
+    assert found.pca is fitted
 
 
 @pytest.mark.parametrize(
     "asked", [{"k": 5}, {"variance": 0.5}, {"k": 4, "whiten": True}, {"k": 4, "standardize": True}], ids=str
 )
 def test_a_model_does_not_stand_where_another_is_asked_for(asked: dict[str, float]) -> None:
-    assert not _stands(FITTED, PCA(**asked), STATISTICS, 9.0)
+    found = plan(FITTED, PCA(**asked), 9.0)
+    assert found.standing(STATISTICS) is None
+    assert found.standing() is None
+
+
+def test_nothing_stands_that_is_not_there_or_that_nobody_asked_to() -> None:
+    assert plan(None, PCA(4), 9.0).standing(STATISTICS) is None
+    assert plan(FITTED, PCA(4), None).standing(STATISTICS) is None
 
 
 @pytest.mark.parametrize(
@@ -35,5 +68,13 @@ def test_a_model_does_not_stand_where_rows_have_drifted_further(moves: np.ndarra
     now = Statistics.of(moves)
     size = moved(now, FITTED).size
     assert size > 0.05
-    assert _stands(FITTED, PCA(4), now, size)
-    assert not _stands(FITTED, PCA(4), now, size * 0.999)
+    assert plan(FITTED, PCA(4), size).standing(now)
+    assert plan(FITTED, PCA(4), size * 0.999).standing(now) is None
+    # Where the rows are not known, it may yet stand.
+    assert plan(FITTED, PCA(4), 0.0).standing()
+
+
+def test_the_model_asked_for_by_its_version_stands_whatever_the_rows() -> None:
+    found = plan(FITTED, PCA(5), None, wanted=FITTED).standing(Statistics.of(ROWS + 9))
+    assert found
+    assert found.pca_version == 1

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from batch.pca import PCA
 from batch.statistics import Accumulator, Rows, Statistics, not_finite
 from conf.errors import ContractError, DataError
 
@@ -115,6 +116,19 @@ def test_what_was_merged_can_be_removed(seed: int, kept: int, removed: int, d: i
 def test_what_cannot_be_among_the_rows_is_not_removed(n: int, d: int) -> None:
     with pytest.raises(DataError, match=f"{n} rows of {d} features are not among those of 9 of 3"):
         Statistics.of(np.ones((9, 3))).remove(Statistics.of(np.ones((n, d))))
+
+
+def test_a_feature_that_varied_in_the_removed_rows_alone_is_constant() -> None:
+    rng = np.random.default_rng(5)
+    rows = rng.standard_normal((400, 3))
+    rows[:, 1] = 0.1
+    gone = rng.standard_normal((7, 3))
+    rest = Statistics.of(np.concatenate([rows, gone])) - Statistics.of(gone)
+    assert rest.scatter[1].tolist() == [0, 0, 0]
+    assert rest.scatter[:, 1].tolist() == [0, 0, 0]
+    np.testing.assert_allclose(rest.scatter, Statistics.of(rows).scatter, atol=1e-9)
+    # Divided by the standard deviation, rounding would be as large as any other feature.
+    assert PCA(2, standardize=True).fit(rest).scale_[1] == 1
 
 
 def test_an_accumulator_goes_on_after_it_was_read() -> None:

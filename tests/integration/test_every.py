@@ -1,0 +1,63 @@
+"""`fruits refresh --every`, as a service: it goes on whatever happens between, and ends on Ctrl-C."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from conf.lease import Lease
+from conf.settings import Settings
+from scripts.session import INTERRUPTED
+from tests.integration.hand_written import HandWritten
+from tests.waiting import wait_until
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_it_refreshes_where_anything_has_changed_and_waits_for_whoever_works(
+    settings: Settings, tmp_path: Path
+) -> None:
+    storage = settings.storage
+    given = [f"--set=storage.{name}={getattr(storage, name)}" for name in ("bucket", "prefix", "endpoint")]
+    words = ["refresh", "--profile", "test", *given, "-k", "2", "--every", "1s", "--json"]
+    table = HandWritten(storage)
+    table.append(range(400))
+    out, told = tmp_path / "out", tmp_path / "told"
+    with out.open("w") as stdout, told.open("w") as stderr:
+        started = subprocess.Popen(
+            [sys.executable, "-m", "scripts.fruits", *words],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
+
+    def done() -> list[dict[str, Any]]:
+        return [json.loads(line) for line in out.read_text().splitlines()]
+
+    def says(words: str) -> bool:
+        assert started.poll() is None, told.read_text()
+        return words in told.read_text()
+
+    with started:
+        try:
+            wait_until(lambda: says("Nothing has changed."))
+            assert [(line["pca_version"], line["rows"]) for line in done()] == [(1, 400)]
+            with Lease(storage, 30, "refresh"):
+                table.append(range(400, 410))
+                wait_until(lambda: says("The next attempt comes."))
+                assert len(done()) == 1
+            wait_until(lambda: len(done()) == 2)
+            second = done()[1]
+            assert (second["pca_version"], second["rows"]) == (2, 410)
+            assert (second["rows_added"], second["rows_removed"], second["all_rows"]) == (10, 0, None)
+            os.killpg(started.pid, signal.SIGINT)
+            assert started.wait(60) == 130
+        finally:
+            started.kill()
+    assert told.read_text().endswith(f"{INTERRUPTED}\n")
+    assert len(done()) == 2
