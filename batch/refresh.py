@@ -167,12 +167,14 @@ def run(
     parallelism = spark.sparkContext.defaultParallelism
     check_bucket(storage)
     store = object_store(storage)
+    vacuum = Vacuum(spark, settings, store, _TABLES, "refresh-vacuumed.json")
     with explained(), Lease(storage, _LEASE_SECONDS, "refresh") as lease:
         with _timed(seconds, "pin"):
             # Also where it is not needed: a table of another contract is better told now than behind a long fit.
             pca_version = next_version(storage)
             plan = prepare(store, settings, parallelism, full, if_drift, model_version)
             if if_changed and plan.up_to_date:
+                _look_after(vacuum)
                 return None
             increment = plan.increment
             snapshot = whole(plan.pinned, parallelism, increment.superseded if increment else None)
@@ -194,30 +196,31 @@ def run(
                 lease.check()
                 _leave(store, plan.pinned, snapshot, sums)
         with _timed(seconds, "upkeep"):
-            _look_after(Vacuum(spark, settings, store, _TABLES, "refresh-vacuumed.json"))
+            _look_after(vacuum)
     pca = model.pca
+    explained_by = [share for share in _SHARES if share <= pca.scree_.sum() + 1e-9]
     return Summary(
-        Action.PROJECTED if stands else Action.REFIT,
-        model.pca_version,
-        snapshot.version,
-        model.model_id,
-        model.solver,
-        pca.n_samples_,
-        len(pca.mean_),
-        pca.k_,
-        sums.statistics.n,
-        plan.why_all_rows,
-        sums.rows_added,
-        sums.rows_removed,
-        sums.error,
-        tuple(pca.explained_variance_ratio_.tolist()),
-        {f"{share:.0%}": components_for(pca.scree_, share) for share in _SHARES if share <= pca.scree_.sum() + 1e-9},
-        broken_stick(pca.scree_, pca.n_samples_),
-        int(pca.near_degenerate_.sum()),
-        None if stands else model.compared_to,
-        drift,
-        drift.size if drift else None,
-        seconds,
+        action=Action.PROJECTED if stands else Action.REFIT,
+        pca_version=model.pca_version,
+        features_version=snapshot.version,
+        model_id=model.model_id,
+        solver=model.solver,
+        n=pca.n_samples_,
+        d=len(pca.mean_),
+        k=pca.k_,
+        rows=sums.statistics.n,
+        all_rows=plan.why_all_rows,
+        rows_added=sums.rows_added,
+        rows_removed=sums.rows_removed,
+        sums_error=sums.error,
+        explained_variance_ratio=tuple(pca.explained_variance_ratio_.tolist()),
+        components_for={f"{share:.0%}": components_for(pca.scree_, share) for share in explained_by},
+        broken_stick=broken_stick(pca.scree_, pca.n_samples_),
+        near_degenerate=int(pca.near_degenerate_.sum()),
+        compared_to=None if stands else model.compared_to,
+        drift=drift,
+        drift_size=drift.size if drift else None,
+        seconds=seconds,
     )
 
 
@@ -234,19 +237,20 @@ def _fit(
         pca.fit(sums.statistics, old)
     else:
         sums = Sums(mllib.fit(spark, snapshot, pca, old))
-    return Model(
-        pca_version,
-        snapshot.model_id,
-        snapshot.version,
-        settings.pca.solver,
-        datetime.now(UTC),
-        pca,
-        before.pca_version if before else None,
-        measure(sums.statistics, pca, old) if old else None,
-        sums.rows_added,
-        sums.rows_removed,
-        sums.error,
-    ), sums
+    model = Model(
+        pca_version=pca_version,
+        model_id=snapshot.model_id,
+        features_version=snapshot.version,
+        solver=settings.pca.solver,
+        fitted_at=datetime.now(UTC),
+        pca=pca,
+        compared_to=before.pca_version if before else None,
+        drift=measure(sums.statistics, pca, old) if old else None,
+        rows_added=sums.rows_added,
+        rows_removed=sums.rows_removed,
+        sums_error=sums.error,
+    )
+    return model, sums
 
 
 def _sum_up(spark: "SparkSession", snapshot: Snapshot, plan: Plan) -> Sums:

@@ -101,6 +101,10 @@ def test_a_refresh_deletes_when_that_is_due_and_says_what_kept_it_from_it(
     ]
     refresh(spark, settings)
     assert json.loads(bytes(obstore.get(store, marker).bytes()))["at"] > 0
+    # Also where nothing comes any more.
+    obstore.put(store, marker, b'{"at": 0}')
+    assert refresh(spark, settings, if_changed=True) is None
+    assert json.loads(bytes(obstore.get(store, marker).bytes()))["at"] > 0
 
 
 def test_how_tables_are_kept_may_change_between_runs(
