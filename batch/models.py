@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 from batch.arrow import lists_of
 from batch.drift import Drift
 from batch.pca import PCA
-from conf.delta import open_table, read_columns
+from conf.delta import open_tables, read_columns
 from conf.errors import DataError
 from conf.settings import Storage
 from conf.table_log import TableLog
 from conf.tables import column_names
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
 
 
 @dataclass(frozen=True)
@@ -74,67 +77,78 @@ class Model:
         return pa.table(row).select(column_names("pca_models"))
 
 
+@dataclass(frozen=True)
+class ModelTables:
+    """`pca_models`, and `reduced`, which one of its models made, both as of one look; None where they are not yet."""
+
+    storage: Storage
+    models: "DeltaTable | None"
+    reduced: "DeltaTable | None"
+
+    @classmethod
+    def open(cls, storage: Storage) -> Self:
+        """As they are now.
+
+        Raises
+        ------
+        ContractError
+            Where one was made under another contract.
+        StorageError
+            Where the store fails.
+        """
+        return cls(storage, *open_tables(storage, "pca_models", "reduced"))
+
+    @property
+    def published(self) -> int | None:
+        """The version of the model that made `reduced`; None before the first refresh."""
+        # All rows are of one version.
+        return None if self.reduced is None else TableLog(self.reduced, self.storage).largest("pca_version")
+
+    @property
+    def state_of_reduced(self) -> str | None:
+        """What tells `reduced` from any other that was or will be; None before the first refresh."""
+        return None if self.reduced is None else f"{self.reduced.metadata().id} {self.reduced.version()}"
+
+    @property
+    def next_version(self) -> int:
+        """The number of the next refit: one more than any before, published or not."""
+        if self.models is None:
+            return 1
+        return (TableLog(self.models, self.storage).largest("pca_version") or 0) + 1
+
+    def load(self, pca_version: int) -> Model:
+        """A model that a refit left, published or not.
+
+        Of one from before a column was added, `scree_` has the components kept and no more.
+
+        Raises
+        ------
+        DataError
+            Where there is none of that version; the message tells which there are.
+        StorageError
+            Where the store fails.
+        """
+        if self.models is not None:
+            there = {field.name for field in self.models.schema().fields}
+            columns = [name for name in column_names("pca_models") if name in there]
+            found = read_columns(self.models, self.storage, columns, ds.field("pca_version") == pca_version)
+            if found.num_rows:
+                return _of(found)
+        last = self.next_version - 1
+        raise DataError(
+            f"{self.storage.table_uri('pca_models')} has no PCA version {pca_version}: "
+            + (f"the newest is {last}." if last else "it has none yet. Run `fruits refresh` first.")
+        )
+
+
 def published(storage: Storage) -> int | None:
-    """The version of the model that made `reduced`; None before the first refresh.
-
-    Raises
-    ------
-    ContractError
-        Where reduced was made under another contract.
-    StorageError
-        Where the store fails.
-    """
-    reduced = open_table(storage, "reduced")
-    # All rows are of one version.
-    return None if reduced is None else TableLog(reduced, storage).largest("pca_version")
-
-
-def state_of_reduced(storage: Storage) -> str | None:
-    """What tells `reduced` as it is now from any other; None before the first refresh. Raises as `published`."""
-    reduced = open_table(storage, "reduced")
-    return None if reduced is None else f"{reduced.metadata().id} {reduced.version()}"
-
-
-def next_version(storage: Storage) -> int:
-    """The number of the next refit: one more than any before, published or not.
-
-    Raises
-    ------
-    ContractError
-        Where pca_models was made under another contract: better told now than behind a long fit.
-    """
-    models = open_table(storage, "pca_models")
-    if models is None:
-        return 1
-    return (TableLog(models, storage).largest("pca_version") or 0) + 1
+    """`ModelTables.published` of the tables as they are now. Raises as `ModelTables.open`."""
+    return ModelTables.open(storage).published
 
 
 def load(storage: Storage, pca_version: int) -> Model:
-    """A model that a refit left, published or not.
-
-    Of one from before a column was added, `scree_` has the components kept and no more.
-
-    Raises
-    ------
-    DataError
-        Where there is none of that version; the message tells which there are.
-    ContractError
-        Where pca_models was made under another contract.
-    StorageError
-        Where the store fails.
-    """
-    models = open_table(storage, "pca_models")
-    if models is not None:
-        there = {field.name for field in models.schema().fields}
-        columns = [name for name in column_names("pca_models") if name in there]
-        found = read_columns(models, storage, columns, ds.field("pca_version") == pca_version)
-        if found.num_rows:
-            return _of(found)
-    last = next_version(storage) - 1
-    raise DataError(
-        f"{storage.table_uri('pca_models')} has no PCA version {pca_version}: "
-        + (f"the newest is {last}." if last else "it has none yet. Run `fruits refresh` first.")
-    )
+    """`ModelTables.load` of the tables as they are now. Raises as that and `ModelTables.open`."""
+    return ModelTables.open(storage).load(pca_version)
 
 
 def _of(found: pa.Table) -> Model:

@@ -1,6 +1,7 @@
 """What a refresh has to do: found out beforehand, from the tables' logs, their short columns and what was left."""
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from batch.drift import moved
 from batch.hints import components_for
 from batch.increment import AllRows, Increment, since
 from batch.kept import Kept
-from batch.models import Model, load, published, state_of_reduced
+from batch.models import Model, ModelTables
 from batch.pca import PCA
 from batch.pinning import Pinned, pin
 from batch.statistics import Statistics
@@ -28,6 +29,7 @@ class Plan:
     """What there is to start from, and what is asked for."""
 
     pinned: Pinned
+    tables: ModelTables
     left: Kept | None
     """By the refresh before."""
     changed: Increment | AllRows
@@ -142,22 +144,26 @@ def prepare(
         raise SettingsError(
             f"Drift is told by running sums, which pca.solver = {solver} does not keep: leave it at exact."
         )
-    pinned = pin(storage)
-    wanted = None if model_version is None else load(storage, model_version)
+    with ThreadPoolExecutor(1, "open") as pool:
+        opening = pool.submit(ModelTables.open, storage)
+        pinned = pin(storage)
+        # Also where it is not needed: a table of another contract is better told now than behind a long fit.
+        tables = opening.result()
+    wanted = None if model_version is None else tables.load(model_version)
     if wanted and wanted.model_id != pinned.model_id:
         raise DataError(
             f"PCA version {model_version} is of features by {wanted.model_id}, and those that count are by "
             f"{pinned.model_id}: it cannot project them. Ask for a later version, or run `fruits refresh`."
         )
-    version = published(storage)
-    before = None if version is None else load(storage, version)
+    before = None if tables.published is None else tables.load(tables.published)
     left, changed = _changed(store, settings, pinned, full, parallelism)
     return Plan(
         pinned=pinned,
+        tables=tables,
         left=left,
         changed=changed,
         published=before if before and before.model_id == pinned.model_id else None,
-        complete=left is not None and left.reduced == state_of_reduced(storage),
+        complete=left is not None and left.reduced == tables.state_of_reduced,
         due=left is not None and left.refits + 1 >= settings.pca.full_every,
         # Of k and variance, what is set; where neither is, the PCA has its own default.
         asked=PCA(**settings.pca.model_dump(include={"k", "variance", "standardize", "whiten"}, exclude_none=True)),
@@ -187,7 +193,7 @@ def foresee(
     return Outlook(
         action=action,
         features_version=pinned.version,
-        published=published(settings.storage),
+        published=plan.tables.published,
         all_rows=plan.why_all_rows,
         rows_added=increment.rows_added if increment else None,
         rows_removed=increment.rows_removed if increment else None,

@@ -17,19 +17,19 @@ from batch.changes import commit_digest
 from batch.drift import Drift, measure, moved
 from batch.hints import broken_stick, components_for
 from batch.kept import Kept
-from batch.models import Model, next_version, state_of_reduced
+from batch.models import Model, ModelTables
 from batch.pinning import Pinned, whole
 from batch.planning import Plan, prepare
 from batch.publishing import append_model, patch, replace_all
 from batch.snapshot import Snapshot
 from batch.statistics import Statistics
-from conf.delta import ensure_table
+from conf.delta import ensure_table, read_states_ahead
 from conf.errors import StorageError
 from conf.lease import Lease
 from conf.s3 import check_bucket, object_store
 from conf.settings import Settings
 from conf.spark_errors import explained
-from conf.upkeep import Vacuum, upkeep_properties
+from conf.upkeep import Vacuum, compact, upkeep_properties
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -170,8 +170,6 @@ def run(
     vacuum = Vacuum(spark, settings, store, _TABLES, "refresh-vacuumed.json")
     with explained(), Lease(storage, _LEASE_SECONDS, "refresh") as lease:
         with _timed(seconds, "pin"):
-            # Also where it is not needed: a table of another contract is better told now than behind a long fit.
-            pca_version = next_version(storage)
             plan = prepare(store, settings, parallelism, full, if_drift, model_version)
             if if_changed and plan.up_to_date:
                 _look_after(vacuum)
@@ -179,19 +177,25 @@ def run(
             increment = plan.increment
             snapshot = whole(plan.pinned, parallelism, increment.superseded if increment else None)
         with _timed(seconds, "fit"):
-            model, sums = _fit(spark, settings, plan, snapshot, pca_version)
-            stands = model.pca_version != pca_version
+            model, sums = _fit(spark, settings, plan, snapshot)
+            stands = model.pca_version != plan.tables.next_version
             drift = moved(sums.statistics, model.pca) if stands else model.drift
         with _timed(seconds, "publish"):
             # Both: what is wrong with `reduced` is better told before there is a model too many.
             for table in _TABLES:
-                ensure_table(spark, storage, table, upkeep=upkeep_properties(settings.tables))
+                ensure_table(spark, storage, table, upkeep=upkeep_properties(settings.tables, by_themselves=False))
+            # To replace rows Spark has to know which files there are. No sooner: it would take the fit's processors.
+            read_states_ahead(spark, storage, "reduced")
+            grown = []
             if not stands:
                 append_model(spark, storage, model, lease.check)
+                grown.append("pca_models")
             if increment and plan.patches(model):
                 patch(spark, snapshot, increment, model, lease.check)
+                grown.append("reduced")
             else:
                 replace_all(spark, snapshot, model, lease.check)
+            compact(spark, storage, grown, lease.check)
             if settings.pca.solver == "exact":
                 lease.check()
                 _leave(store, plan.pinned, snapshot, sums)
@@ -224,9 +228,7 @@ def run(
     )
 
 
-def _fit(
-    spark: "SparkSession", settings: Settings, plan: Plan, snapshot: Snapshot, pca_version: int
-) -> tuple[Model, Sums]:
+def _fit(spark: "SparkSession", settings: Settings, plan: Plan, snapshot: Snapshot) -> tuple[Model, Sums]:
     """A new model, or the one that is to stand; and the statistics of all rows that count."""
     pca, before = plan.asked, plan.before
     old = before.pca if before else None
@@ -238,7 +240,7 @@ def _fit(
     else:
         sums = Sums(mllib.fit(spark, snapshot, pca, old))
     model = Model(
-        pca_version=pca_version,
+        pca_version=plan.tables.next_version,
         model_id=snapshot.model_id,
         features_version=snapshot.version,
         solver=settings.pca.solver,
@@ -271,7 +273,7 @@ def _leave(store: "ObjectStore", pinned: Pinned, snapshot: Snapshot, sums: Sums)
     """Leave the sums for the next refit, which can do without them."""
     try:
         commit = commit_digest(store, pinned.storage, pinned.version)
-        reduced = state_of_reduced(pinned.storage)
+        reduced = ModelTables.open(pinned.storage).state_of_reduced
         if commit is not None and reduced is not None:
             kept.save(
                 store,

@@ -3,7 +3,9 @@
 import re
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from deltalake import DeltaTable
@@ -26,6 +28,7 @@ _NO_BEGINNING = "No table metadata or protocol found"
 _COLOURS = re.compile(r"\x1b\[\d*m")
 # Seconds between attempts to read a table's log.
 _PAUSES = (0.1, 0.5, 2.0, 8.0)
+_AT_ONCE = 4
 
 
 def open_table(storage: Storage, table: str, version: int | None = None) -> DeltaTable | None:
@@ -69,6 +72,12 @@ def open_table(storage: Storage, table: str, version: int | None = None) -> Delt
     return opened
 
 
+def open_tables(storage: Storage, *tables: str) -> tuple[DeltaTable | None, ...]:
+    """`open_table` of some tables at once: a distant store is waited for once."""
+    with ThreadPoolExecutor(_AT_ONCE, "open") as pool:
+        return tuple(pool.map(lambda table: open_table(storage, table), tables))
+
+
 def dataset(opened: DeltaTable, storage: Storage) -> "Dataset":
     """The rows of an opened table, for scans that read only the columns and row groups they need.
 
@@ -104,12 +113,20 @@ def read_columns(
         return dataset(opened, storage).to_table(list(columns), filter=rows)
 
 
-def read_state(spark: "SparkSession", storage: Storage, table: str) -> None:
-    """Have Spark know a table's state, which it works out anew after each commit, and needs for the next one.
+def read_states_ahead(spark: "SparkSession", storage: Storage, *tables: str) -> None:
+    """Have Spark learn the state of tables while other work goes on; returns at once.
 
-    Half the time of a small commit is that. To describe the table is the way to ask for it that every platform has.
+    It works that out anew after each commit, and needs it for the next one: half the time of a small commit. To
+    describe a table is the way to ask for it that every platform has.
     """
-    spark.sql(f"DESCRIBE DETAIL delta.`{storage.table_uri(table)}`")
+
+    def read() -> None:
+        # Whatever is wrong, the next commit meets it, and says so.
+        with suppress(Exception):
+            for table in tables:
+                spark.sql(f"DESCRIBE DETAIL delta.`{storage.table_uri(table)}`")
+
+    Thread(target=read, name="state", daemon=True).start()
 
 
 def ensure_table(

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from obstore.store import S3Store
@@ -18,6 +19,7 @@ from conf.errors import StorageError
 from conf.settings import EMBEDDED, Storage
 
 if TYPE_CHECKING:
+    from botocore.loaders import Loader
     from mypy_boto3_s3 import S3Client
     from obstore.store import ObjectStore
     from pyarrow.fs import S3FileSystem
@@ -46,10 +48,19 @@ def control_client(storage: Storage, connections: int = 10, attempts: int = 3) -
     )
     # A session of its own: the one that boto3 keeps for all has the credentials of its first use.
     session = get_session()
+    session.register_component("data_loader", _service_descriptions(session.get_config_variable("data_path")))
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
     return boto3.Session(botocore_session=session).client(
         "s3", region_name=storage.region, endpoint_url=_endpoint(storage), config=config
     )
+
+
+@cache
+def _service_descriptions(data_path: str | None) -> "Loader":
+    """What boto3 knows of AWS's services, read once a process: most of what another client takes."""
+    from botocore.loaders import create_loader
+
+    return create_loader(data_path)
 
 
 def _moment(told: Any) -> datetime:

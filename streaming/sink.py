@@ -10,18 +10,16 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from threading import Thread
 from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 import pyspark.sql.functions as F  # noqa: N812 (the name everybody knows it by)
 from pyspark import StorageLevel
 
-from conf.delta import open_table, read_columns, read_state
+from conf.delta import open_table, read_columns, read_states_ahead
 from conf.errors import REBUILD, SetupError, StateError
 from conf.settings import Storage
 from conf.spark_errors import worker_died
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from obstore.store import ObjectStore
     from pyspark import Accumulator
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
 
     from conf.lease import Lease
     from streaming.featurize import Featurizer
@@ -151,7 +149,7 @@ class Sink:
         did = {name: number - before.get(name, 0) for name, number in tally.items()}
         # Spark begins a new stream with a batch of nothing.
         if features or outcomes:
-            self._read_ahead(keys.sparkSession)
+            read_states_ahead(keys.sparkSession, self._storage, *TABLES)
             self._on_batch(
                 BatchReport(
                     batch_id,
@@ -202,17 +200,6 @@ class Sink:
         """Nobody works between a batch's job and the end of its commits: they read what the job has left."""
         if self._tally.value != tally:
             raise _DoneTwiceError
-
-    def _read_ahead(self, spark: "SparkSession") -> None:
-        """Have the tables' new state known by the next commit, while nothing or the workers' work is going on."""
-
-        def read() -> None:
-            # Whatever is wrong, the next commit meets it, and says so.
-            with suppress(Exception):
-                for table in TABLES:
-                    read_state(spark, self._storage, table)
-
-        Thread(target=read, name="state", daemon=True).start()
 
     def _done(self, batch_id: int) -> dict[str, list[RowId]]:
         """What this batch has committed already, by table."""

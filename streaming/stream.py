@@ -113,7 +113,7 @@ def run(
     ):
         plan = sound_state(storage, store, lease) if rebuild_state else check_state(storage, store)
         settle_model(spark, storage, store, lease, model.recipe.model_id)
-        upkeep = upkeep_properties(settings.tables)
+        upkeep = upkeep_properties(settings.tables, by_themselves=True)
         for table, made_with in (("features", {MODEL: model.recipe.model_id}), ("rejects", {})):
             lease.check()
             ensure_table(spark, storage, table, made_with, upkeep)

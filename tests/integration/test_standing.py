@@ -8,6 +8,7 @@ import pytest
 from delta.tables import DeltaTable
 
 import batch.refresh
+import conf.upkeep
 from batch import increment
 from batch.drift import moved
 from batch.models import load
@@ -71,6 +72,33 @@ def assert_is_what_the_model_makes(settings: Settings, pca_version: int) -> None
         assert [row[name] for row in found] == [newest[row["key"]][name] for row in found]
     features = np.array([newest[row["key"]]["features"] for row in found], np.float32)
     np.testing.assert_allclose([row["reduced"] for row in found], pca.transform(features), atol=1e-5)
+
+
+def test_many_small_files_of_the_refreshs_own_tables_become_one(
+    spark: "SparkSession", store: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conf.upkeep, "MANY_FILES", 4)
+
+    def files(table: str) -> int:
+        opened = open_table(store.storage, table)
+        assert opened is not None
+        return len(opened.file_uris())
+
+    models, vectors = [files("pca_models")], [files("reduced")]
+    for number in range(3):
+        write(spark, store, Rows([800 + number], draw_vectors(1, D, seed=number), 2 + number))
+        assert run(spark, store, if_drift=9.0).action is Action.PROJECTED
+        vectors.append(files("reduced"))
+    assert vectors == [1, 2, 3, 1]
+    assert_is_what_the_model_makes(store, 1)
+    # What made the files one is no change to be taken in again.
+    assert run(spark, store, if_drift=9.0, if_changed=True) is None
+
+    for pca_version in range(2, 5):
+        assert run(spark, store, full=True).pca_version == pca_version
+        models.append(files("pca_models"))
+    assert models == [1, 2, 3, 1]
+    assert [load(store.storage, version).pca_version for version in range(1, 5)] == [1, 2, 3, 4]
 
 
 def test_what_is_new_is_projected_by_the_model_that_stands(spark: "SparkSession", store: Settings) -> None:

@@ -24,9 +24,10 @@ def model(pca: PCA, version: int = 3) -> Model:
 
 
 def plan(published: PCA | None, asked: PCA, if_drift: float | None, wanted: PCA | None = None) -> Plan:
-    pinned: Any = None  # which rows there are is another test's matter
+    unknown: Any = None  # which rows and tables there are is another test's matter
     return Plan(
-        pinned=pinned,
+        pinned=unknown,
+        tables=unknown,
         left=None,
         changed=AllRows("that was asked for"),
         published=model(published) if published else None,
