@@ -2,9 +2,11 @@
 
     python -m bench.pca                         40,000 rows of 1,280; MLlib takes minutes
     python -m bench.pca --rows 4000 --json
+    python -m bench.pca --workers 2             on a standalone Spark cluster, in place of local mode
 
 Ours and MLlib's read the features from a Delta table on the embedded S3; scikit-learn has them in memory already. Ours
-and scikit-learn take turns three times, because a shared machine's speed drifts; the medians count. The JVM runs with
+and scikit-learn take turns five times, because a shared machine's speed drifts; the medians count. Before that come a
+cold refresh, which is told by itself, and three more, which leave the JVM as warm as MLlib will find it. It runs with
 its default compilers: the light ones of the local profile suit short runs, and would make MLlib half as fast.
 """
 
@@ -16,6 +18,8 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -27,6 +31,7 @@ from sklearn.decomposition import PCA
 from batch.refresh import Summary, run
 from batch.snapshot import vectors
 from bench.features import write_features
+from bench.standalone import executor_python, on_cluster, standalone
 from conf.delta import dataset, open_table
 from conf.settings import Settings, load
 from conf.spark import session
@@ -36,7 +41,7 @@ from scripts.session import connect, override
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-_ROUNDS = 3
+_WARMING, _ROUNDS = 3, 5
 _VARIANCE = 0.95
 
 
@@ -44,12 +49,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.pca", description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=40_000, help="feature vectors (default 40000)")
     parser.add_argument("--dimensions", type=int, default=1280, help="their length (default 1280)")
+    parser.add_argument("--workers", type=int, help="of one core each, on a standalone Spark cluster (default: none)")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.add_argument("--keep", action="store_true", help="keep the tables and Spark's log, and say where")
     asked = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="fruits-bench-"))
     try:
-        figures = measure(folder, asked.rows, asked.dimensions)
+        figures = measure(folder, asked.rows, asked.dimensions, asked.workers)
     finally:
         if asked.keep:
             say(f"kept: {folder}")
@@ -61,7 +67,7 @@ def main() -> None:
         show(figures)
 
 
-def measure(folder: Path, rows: int, dimensions: int) -> dict[str, Any]:
+def measure(folder: Path, rows: int, dimensions: int, workers: int | None) -> dict[str, Any]:
     """Draw the rows, refresh cold, then take turns; all figures by name."""
     cores = len(os.sched_getaffinity(0))
     with serve(folder / "s3") as server:
@@ -77,13 +83,29 @@ def measure(folder: Path, rows: int, dimensions: int) -> dict[str, Any]:
                 f"the features table could not be written: python -m bench.pca --keep, then see {log.name}"
             )
         say(f"{rows} x {dimensions} features are in the table")
-        start = time.perf_counter()
-        spark = session(settings, log)
-        seconds = {"spark_session": time.perf_counter() - start}
-        try:
-            return {"cores": cores, "rows": rows, "dimensions": dimensions, **_compare(spark, settings, seconds)}
-        finally:
-            spark.stop()
+        with _where(folder, settings, workers) as settings:
+            start = time.perf_counter()
+            spark = session(settings, log)
+            seconds = {"spark_session": time.perf_counter() - start}
+            try:
+                told = {"cores": cores, "workers": workers, "rows": rows, "dimensions": dimensions}
+                return told | _compare(spark, settings, seconds)
+            finally:
+                spark.stop()
+
+
+@contextmanager
+def _where(folder: Path, settings: Settings, workers: int | None) -> Iterator[Settings]:
+    """Settings of local mode as they are, or of a cluster that is up within."""
+    if workers is None:
+        yield settings
+        return
+    os.environ["PYSPARK_PYTHON"] = str(executor_python(folder))
+    with standalone(folder / "cluster", workers) as master:
+        settings = on_cluster(settings, master, workers)
+        # As in local mode, the JVM that does the work has its own compilers.
+        options = {"spark.executor.extraJavaOptions": "", "spark.executor.memory": "1g"}
+        yield override(settings, "spark", options=settings.spark.options | options)
 
 
 def bench_settings(folder: Path, cores: int) -> Settings:
@@ -102,6 +124,8 @@ def _compare(spark: "SparkSession", settings: Settings, seconds: dict[str, float
     start = time.perf_counter()
     features = in_memory(settings)
     seconds["sklearn_load"] = time.perf_counter() - start
+    for _ in range(_WARMING):
+        refresh(spark, settings, "warming refresh")
     warm, double, single = [], [], []
     for _ in range(_ROUNDS):
         warm.append(refresh(spark, settings, "refresh"))
@@ -180,7 +204,8 @@ def _difference(ours: Summary, ratios: NDArray[np.float64] | tuple[float, ...]) 
 def show(figures: dict[str, Any]) -> None:
     """Print the figures for a person."""
     seconds = figures["seconds"]
-    print(f"{figures['rows']} rows of {figures['dimensions']} on {figures['cores']} cores, k = {figures['k']}")
+    where = f", {figures['workers']} workers of a cluster" if figures["workers"] else ""
+    print(f"{figures['rows']} rows of {figures['dimensions']} on {figures['cores']} cores{where}, k = {figures['k']}")
     for name, ratio, remark in (
         ("fit", None, f"from the Delta table; the first in a session {seconds['fit_cold']:.1f} s"),
         ("fit_sklearn", "fit_vs_sklearn", f"in memory, float64; loading took {seconds['sklearn_load']:.1f} s"),
