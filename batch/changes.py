@@ -29,12 +29,18 @@ class Changes:
     removed: dict[str, int] = field(default_factory=dict)
 
     def take(self, commit: bytes, storage: Storage) -> bool:
-        """Take in the next commit; False where it does not tell enough."""
+        """Take in the next commit; False where it does not tell enough.
+
+        So it is of an UPDATE or a MERGE, whose rows may be the same by all that tells them apart, and of a file that
+        comes or goes twice: in between, it was in others, as where a table is restored to before a compaction.
+        """
         came: dict[str, int] = {}
         went: dict[str, int] = {}
         changed = False
         for line in commit.splitlines():
             action: dict[str, Any] = json.loads(line)
+            if action.get("commitInfo", {}).get("operation") in ("UPDATE", "MERGE"):
+                return False
             for files, told in ((came, action.get("add")), (went, action.get("remove"))):
                 if told is not None:
                     if told.get("size") is None:
@@ -43,11 +49,10 @@ class Changes:
                     files[storage.table_key("features", unquote(told["path"]))] = told["size"]
                     changed |= told.get("dataChange", True)
         if changed:
-            for file, size in went.items():
-                _move(file, size, self.added, self.removed)
-            for file, size in came.items():
-                _move(file, size, self.removed, self.added)
-        elif went.keys() <= self.added.keys():
+            return all(_move(file, size, self.added, self.removed) for file, size in went.items()) and all(
+                _move(file, size, self.removed, self.added) for file, size in came.items()
+            )
+        if went.keys() <= self.added.keys():
             # What has come since is now in fewer files.
             for file in went:
                 del self.added[file]
@@ -87,9 +92,12 @@ def _path(storage: Storage, version: int) -> str:
     return storage.table_key("features", f"_delta_log/{version:020}.json")
 
 
-def _move(file: str, size: int, source: dict[str, int], target: dict[str, int]) -> None:
-    """What comes after it went, or goes after it came, has not changed."""
+def _move(file: str, size: int, source: dict[str, int], target: dict[str, int]) -> bool:
+    """What comes after it went, or goes after it came, has not changed; False for what is there already."""
+    if file in target:
+        return False
     if file in source:
         del source[file]
     else:
         target[file] = size
+    return True

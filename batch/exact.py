@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _SCHEMA = "statistics BINARY"
 # The driver merges these many by itself (6.6 MB each at 1,280 features); with more, workers merge groups of them first.
 _MOST_ON_DRIVER = 8
+# Rounding is of the whole: what is left of it here has lost four of float64's sixteen digits.
+_LEAST_LEFT = 1e-4
 
 
 def gather(spark: "SparkSession", snapshot: Snapshot) -> Statistics:
@@ -50,12 +52,18 @@ def update(spark: "SparkSession", before: Statistics, increment: "Increment") ->
 
 
 def difference(found: Statistics, expected: Statistics) -> float:
-    """How far statistics are from others of the same rows: the largest difference of two sums, by the total scatter."""
-    if found.n != expected.n:
-        return float("inf")
+    """How far statistics are from others of the same rows: the largest difference of two sums, by the total scatter,
+    or of the numbers of rows, by that number.
+    """
     total = float(np.trace(expected.scatter)) or 1.0
     mean = float(((found.mean - expected.mean) ** 2).sum()) * expected.n
-    return max(float(np.abs(found.scatter - expected.scatter).max()), mean) / total
+    rows = abs(found.n - expected.n) / max(expected.n, 1)
+    return max(rows, float(np.abs(found.scatter - expected.scatter).max()) / total, mean / total)
+
+
+def is_worn(running: Statistics, before: Statistics) -> bool:
+    """Whether so little of the scatter is left that the digits which a subtraction loses may be felt."""
+    return float(np.trace(running.scatter)) < _LEAST_LEFT * float(np.trace(before.scatter))
 
 
 def _gather_all(spark: "SparkSession", snapshots: Iterable[Snapshot], d: int) -> Statistics:

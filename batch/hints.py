@@ -31,8 +31,10 @@ def parallel_analysis(
 ) -> int:
     """How many leading components vary more than those of as many rows of features that have nothing in common.
 
-    Each is held to the 95th percentile of what its like had in random rows, normal and with the same variances: Horn,
-    "A rationale and test for the number of factors in factor analysis", Psychometrika 30 (1965). Of such rows only the
+    Each is held to what its like had in random rows, normal and with the same variances: Horn, "A rationale and test
+    for the number of factors in factor analysis", Psychometrika 30 (1965); and not to the mean of that, but to the 95th
+    percentile, of 20 draws nearly the largest: Glorfeld, "An improvement on Horn's parallel analysis methodology",
+    Educational and Psychological Measurement 55 (1995). Of such rows only the
     scatter is drawn, by Bartlett's decomposition (Bartlett, Proc. Royal Society of Edinburgh 53, 1933), so that the
     cost does not grow with n: O(draws d^3), 5 s at d = 1,280.
 

@@ -97,7 +97,7 @@ def since(store: ObjectStore, pinned: Pinned, kept: Kept, parallelism: int) -> I
         return AllRows(f"the log of features has version {kept.features_version}, that of the last refit, no more")
     changes = read_changes(store, pinned.storage, kept.features_version, pinned.version)
     if changes is None:
-        return AllRows(f"the log of features since version {kept.features_version} is not whole")
+        return AllRows(f"the log of features does not tell all that has changed since version {kept.features_version}")
     if not _worth(pinned, changes.added | changes.removed):
         return AllRows("more than half of features has changed since the last refit")
     gone = (changes.added | changes.removed).keys() - pinned.files.keys()

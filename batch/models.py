@@ -105,6 +105,11 @@ class ModelTables:
         return None if self.reduced is None else TableLog(self.reduced, self.storage).largest("pca_version")
 
     @property
+    def features_version(self) -> int | None:
+        """The newest version of features that a row of `reduced` was seen in; None before the first refresh."""
+        return None if self.reduced is None else TableLog(self.reduced, self.storage).largest("features_version")
+
+    @property
     def state_of_reduced(self) -> str | None:
         """What tells `reduced` from any other that was or will be; None before the first refresh."""
         return None if self.reduced is None else f"{self.reduced.metadata().id} {self.reduced.version()}"
@@ -112,33 +117,37 @@ class ModelTables:
     @property
     def next_version(self) -> int:
         """The number of the next refit: one more than any before, published or not."""
-        if self.models is None:
-            return 1
-        return (TableLog(self.models, self.storage).largest("pca_version") or 0) + 1
+        return max(self._last or 0, self.published or 0) + 1
 
-    def load(self, pca_version: int) -> Model:
-        """A model that a refit left, published or not.
+    def find(self, pca_version: int) -> Model | None:
+        """A model that a refit left, published or not; None where there is none of that version.
 
         Of one from before a column was added, `scree_` has the components kept and no more.
 
         Raises
         ------
-        DataError
-            Where there is none of that version; the message tells which there are.
         StorageError
             Where the store fails.
         """
-        if self.models is not None:
-            there = {field.name for field in self.models.schema().fields}
-            columns = [name for name in column_names("pca_models") if name in there]
-            found = read_columns(self.models, self.storage, columns, ds.field("pca_version") == pca_version)
-            if found.num_rows:
-                return _of(found)
-        last = self.next_version - 1
+        if self.models is None:
+            return None
+        there = {field.name for field in self.models.schema().fields}
+        columns = [name for name in column_names("pca_models") if name in there]
+        found = read_columns(self.models, self.storage, columns, ds.field("pca_version") == pca_version)
+        return _of(found) if found.num_rows else None
+
+    def load(self, pca_version: int) -> Model:
+        """The same; DataError where there is none of that version, with which there are."""
+        if found := self.find(pca_version):
+            return found
         raise DataError(
             f"{self.storage.table_uri('pca_models')} has no PCA version {pca_version}: "
-            + (f"the newest is {last}." if last else "it has none yet. Run `fruits refresh` first.")
+            + (f"the newest is {self._last}." if self._last else "it has none yet. Run `fruits refresh` first.")
         )
+
+    @property
+    def _last(self) -> int | None:
+        return None if self.models is None else TableLog(self.models, self.storage).largest("pca_version")
 
 
 def published(storage: Storage) -> int | None:

@@ -41,6 +41,8 @@ class Plan:
     """Whether all rows are to be read beside what has changed, to see how far the running sums are off."""
     asked: PCA
     """Not fitted."""
+    keeps_sums: bool
+    """Whether this solver does, for the next refresh."""
     if_drift: float | None
     wanted: Model | None
     """The model that is asked for by its version."""
@@ -88,11 +90,12 @@ class Plan:
     def up_to_date(self) -> bool:
         """Whether the rows that count are those in `reduced`, by the model that is asked for, if one is."""
         standing = self.wanted or self.published
-        if standing is None:
+        if standing is None or self.published is None or standing.pca_version != self.published.pca_version:
             return False
         if increment := self.increment:
             return self.patches(standing) and increment.empty
-        return standing is self.published and standing.features_version == self.pinned.version
+        # Without sums there is no more to go by than the number, which says little where they are kept and do not fit.
+        return not self.keeps_sums and self.tables.features_version == self.pinned.version
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,13 @@ def prepare(
             f"PCA version {model_version} is of features by {wanted.model_id}, and those that count are by "
             f"{pinned.model_id}: it cannot project them. Ask for a later version, or run `fruits refresh`."
         )
-    before = None if tables.published is None else tables.load(tables.published)
+    before = None if tables.published is None else tables.find(tables.published)
+    if before is None and tables.published is not None:
+        _log.warning(
+            "%s has no PCA version %s, which made what is published: refitted as if there had been none.",
+            storage.table_uri("pca_models"),
+            tables.published,
+        )
     left, changed = _changed(store, settings, pinned, full, parallelism)
     return Plan(
         pinned=pinned,
@@ -167,6 +176,7 @@ def prepare(
         due=left is not None and left.refits + 1 >= settings.pca.full_every,
         # Of k and variance, what is set; where neither is, the PCA has its own default.
         asked=PCA(**settings.pca.model_dump(include={"k", "variance", "standardize", "whiten"}, exclude_none=True)),
+        keeps_sums=solver == "exact",
         if_drift=if_drift,
         wanted=wanted,
     )

@@ -63,6 +63,8 @@ class Sums:
     """Where all rows were read again: how far the running sums were off, by the total."""
     refits: int = 0
     """How many times the sums were brought up to date since all rows were read."""
+    all_rows: str | None = None
+    """Why all rows were read after all, where that was not planned."""
 
 
 @dataclass(frozen=True)
@@ -175,11 +177,14 @@ def run(
                 _look_after(vacuum)
                 return None
             increment = plan.increment
-            snapshot = whole(plan.pinned, parallelism, increment.superseded if increment else None)
+            snapshot = whole(plan.pinned, parallelism, increment.superseded if increment and not plan.due else None)
         with _timed(seconds, "fit"):
             model, sums = _fit(spark, settings, plan, snapshot)
             stands = model.pca_version != plan.tables.next_version
-            drift = moved(sums.statistics, model.pca) if stands else model.drift
+            drift = model.drift
+            if stands:
+                # Of a single row there is no variance to tell it by.
+                drift = moved(sums.statistics, model.pca) if sums.statistics.n > 1 else None
         with _timed(seconds, "publish"):
             # Both: what is wrong with `reduced` is better told before there is a model too many.
             for table in _TABLES:
@@ -190,12 +195,14 @@ def run(
             if not stands:
                 append_model(spark, storage, model, lease.check)
                 grown.append("pca_models")
-            if increment and plan.patches(model):
+            # Where all were looked at again and others count than was thought, `reduced` is amiss, too.
+            if increment and plan.patches(model) and snapshot.superseded == increment.superseded:
                 patch(spark, snapshot, increment, model, lease.check)
                 grown.append("reduced")
             else:
                 replace_all(spark, snapshot, model, lease.check)
-            compact(spark, storage, grown, lease.check)
+            with _can_wait("Small files of the tables stay for now"):
+                compact(spark, storage, grown, lease.check)
             if settings.pca.solver == "exact":
                 lease.check()
                 _leave(store, plan.pinned, snapshot, sums)
@@ -213,7 +220,7 @@ def run(
         d=len(pca.mean_),
         k=pca.k_,
         rows=sums.statistics.n,
-        all_rows=plan.why_all_rows,
+        all_rows=plan.why_all_rows or sums.all_rows,
         rows_added=sums.rows_added,
         rows_removed=sums.rows_removed,
         sums_error=sums.error,
@@ -261,12 +268,14 @@ def _sum_up(spark: "SparkSession", snapshot: Snapshot, plan: Plan) -> Sums:
     if left is None or increment is None:
         return Sums(exact.gather(spark, snapshot))
     running = exact.update(spark, left.statistics, increment)
-    if not plan.due:
+    worn = exact.is_worn(running, left.statistics)
+    if not (plan.due or worn):
         refits = left.refits + (not increment.empty)
         return Sums(running, increment.rows_added, increment.rows_removed, None, refits)
     statistics = exact.gather(spark, snapshot)
     error = exact.difference(running, statistics)
-    return Sums(statistics, increment.rows_added, increment.rows_removed, error)
+    why = "rows that have gone had nearly all of the variance" if worn else None
+    return Sums(statistics, increment.rows_added, increment.rows_removed, error, all_rows=why)
 
 
 def _leave(store: "ObjectStore", pinned: Pinned, snapshot: Snapshot, sums: Sums) -> None:
@@ -274,7 +283,7 @@ def _leave(store: "ObjectStore", pinned: Pinned, snapshot: Snapshot, sums: Sums)
     try:
         commit = commit_digest(store, pinned.storage, pinned.version)
         reduced = ModelTables.open(pinned.storage).state_of_reduced
-        if commit is not None and reduced is not None:
+        if commit is not None and reduced is not None and sums.statistics.n:
             kept.save(
                 store,
                 pinned.storage,
@@ -294,12 +303,19 @@ def _leave(store: "ObjectStore", pinned: Pinned, snapshot: Snapshot, sums: Sums)
 
 
 def _look_after(vacuum: Vacuum) -> None:
-    """Delete what only old versions of the tables need, if that is due. What it leaves, the next refresh deletes."""
-    try:
+    """Delete what only old versions of the tables need, if that is due."""
+    with _can_wait("Old files of the tables are not deleted for now"):
         if vacuum.seconds_until_due() <= 0:
             vacuum.run()
+
+
+@contextmanager
+def _can_wait(what: str) -> Iterator[None]:
+    """Whatever goes wrong within is told, and no reason to fail: the next refresh does it."""
+    try:
+        yield
     except Exception as error:
-        _log.warning("Old files of the tables are not deleted for now: %s", error)
+        _log.warning("%s: %s", what, error)
 
 
 @contextmanager

@@ -150,8 +150,8 @@ class Lease:
             if not self._hold({"IfMatch": self._etag}):
                 self.lost = LeaseError(
                     f"The lease of {self._where} was lost to another {self._job}, as this one was paused or cut off "
-                    f"for more than {self._seconds} seconds, or its file was deleted. This one has committed nothing "
-                    f"since. {_WHAT_NOW[self._job]}"
+                    f"for more than {self._seconds} seconds, or its file was deleted. This one ends before its next "
+                    f"commit. {_WHAT_NOW[self._job]}"
                 )
                 raise self.lost
 

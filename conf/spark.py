@@ -27,6 +27,8 @@ _ALWAYS = {
     # Numbers of a vector hardly ever repeat: a dictionary of them costs time and saves nothing.
     "spark.hadoop.parquet.enable.dictionary#features.list.element": "false",
     "spark.hadoop.parquet.enable.dictionary#reduced.list.element": "false",
+    # Of a column's least and largest value in a file, which the log has: a model_id is longer than the default of 32.
+    "spark.databricks.io.skipping.stringPrefixLength": "64",
     # The size of Snappy, Spark's default, and read in half the time.
     "spark.sql.parquet.compression.codec": "lz4_raw",
     **COMPACTION,

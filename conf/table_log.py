@@ -4,6 +4,7 @@ Spark writes statistics of each data file into the log. A file is read only wher
 """
 
 from collections import Counter
+from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 from pyarrow.dataset import FileSystemDataset
 
-from conf.delta import dataset, read_columns
+from conf.delta import dataset, read_columns, reading
 from conf.settings import Storage
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class TableLog:
         counts = self._column("num_records")
         known: int = pc.sum(counts).as_py() or 0
         for part in self._unclear(pc.is_null(counts)):
-            known += part.count_rows()
+            with reading(self._storage):
+                known += part.count_rows()
         return known
 
     def largest(self, column: str) -> Any:
@@ -55,7 +57,8 @@ class TableLog:
             return None
         known = self._column(f"max.{column}")
         found = [pc.max(known).as_py()]
-        found += [pc.max(part.to_table(columns=[column])[column]).as_py() for part in self._unclear(pc.is_null(known))]
+        for part in self._unclear(pc.is_null(known)):
+            found += [pc.max(values).as_py() for values in self._values(part, column)]
         return max((value for value in found if value is not None), default=None)
 
     def counts(self, column: str) -> dict[Any, int]:
@@ -66,12 +69,18 @@ class TableLog:
         for value, count in zip(lowest.filter(alike).to_pylist(), rows.filter(alike).to_pylist(), strict=True):
             counted[value] += count
         for part in self._unclear(pc.invert(alike)):
-            counted.update(part.to_table(columns=[column])[column].to_pylist())
+            for values in self._values(part, column):
+                counted.update({one["values"]: one["counts"] for one in values.value_counts().to_pylist()})
         return dict(sorted(counted.items()))
 
     def read(self, column: str) -> pa.ChunkedArray:
         """A column, from the data files."""
         return read_columns(self._opened, self._storage, [column])[column]
+
+    def _values(self, part: "Dataset", column: str) -> Iterator[pa.Array]:
+        with reading(self._storage):
+            for batch in part.to_batches(columns=[column]):
+                yield batch.column(column)
 
     def _column(self, name: str) -> pa.ChunkedArray:
         if name in self._added.column_names:

@@ -30,6 +30,7 @@ def command(settings: Settings, place: Path, model_version: int | None, form: st
     from batch.interchange import to_mllib, write_npz
     from batch.models import load, published
     from conf.errors import DataError, SettingsError
+    from conf.spark_errors import explained
 
     if form == "mllib" and place.exists():
         raise SettingsError(f"{place} is there already: name a new folder.")
@@ -43,9 +44,12 @@ def command(settings: Settings, place: Path, model_version: int | None, form: st
             raise DataError(f"{settings.storage.table_uri('reduced')} has no model yet. Run `fruits refresh` first.")
         model = load(settings.storage, version)
         if form == "npz":
-            with place.open("wb") as file:
+            whole = place.with_name(f"{place.name}.part")
+            with whole.open("wb") as file:
                 write_npz(model, file)
+            whole.replace(place)
         else:
-            with spark_session(settings) as spark:
-                to_mllib(spark, model).save(place.absolute().as_uri())
+            with spark_session(settings) as spark, explained():
+                # Not percent-encoded: Hadoop takes names as they are.
+                to_mllib(spark, model).save(f"file://{place.absolute()}")
     say(f"PCA version {version}, {model.pca.k_} components of {len(model.pca.mean_)} features: {place}")

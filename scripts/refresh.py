@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from conf.errors import LeaseError, StorageError
+from conf.errors import DataError, LeaseError, StorageError, WorkerDiedError
 from conf.settings import Settings
 from scripts.session import opened, override, say, spark_session, takes_settings
 
@@ -124,12 +124,12 @@ def _foresee(settings: Settings, full: bool, if_drift: float | None, model_versi
 def _again(
     spark: "SparkSession", settings: Settings, if_drift: float | None, model_version: int | None
 ) -> "Summary | None":
-    """Refresh if anything has changed. A store that is away, or a refresh by hand, is told and waited for."""
+    """Refresh if anything has changed. What may be otherwise next time, such as a store that is away, is told."""
     from batch.refresh import run
 
     try:
         summary = run(spark, settings, if_drift=if_drift, model_version=model_version, if_changed=True)
-    except (StorageError, LeaseError) as error:
+    except (StorageError, LeaseError, DataError, WorkerDiedError) as error:
         say(f"{datetime.now():%H:%M:%S} {error} The next attempt comes.")
         return None
     if summary is None:

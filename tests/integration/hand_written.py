@@ -40,6 +40,7 @@ class HandWritten:
         self.store: ObjectStore = object_store(storage)
         self.folder = f"{storage.prefix}tables/features/"
         self.files: dict[str, pa.Table] = {}
+        self._versions: list[dict[str, pa.Table]] = []
         self.manifest = 0
         metadata = {
             "id": str(uuid4()),
@@ -81,6 +82,20 @@ class HandWritten:
         rows = pa.concat_tables([self.files[name] for name in chosen])
         self._commit(*(self._remove(name, False) for name in chosen), self._add(rows, False))
 
+    def rewrite(self, operation: str) -> None:
+        """All rows into a new file, by a statement that changes them."""
+        rows = pa.concat_tables(list(self.files.values()))
+        gone = [self._remove(name) for name in list(self.files)]
+        self._commit({"commitInfo": {"operation": operation}}, *gone, self._add(rows))
+
+    def restore(self, version: int) -> None:
+        """The files of an earlier version come back, and those of now go."""
+        then = self._versions[version]
+        gone = [self._remove(name) for name in list(self.files) if name not in then]
+        back = [self._told(name, rows) for name, rows in then.items() if name not in self.files]
+        if gone or back:
+            self._commit(*gone, *back)
+
     def vacuum(self) -> None:
         """What no part of the table is any more is deleted."""
         for meta in obstore.list(self.store, self.folder).collect():
@@ -92,6 +107,11 @@ class HandWritten:
         name, written = f"{uuid4()}.parquet", io.BytesIO()
         pq.write_table(rows, written)
         obstore.put(self.store, self.folder + name, written.getvalue())
+        return self._told(name, rows, new)
+
+    def _told(self, name: str, rows: pa.Table, new: bool = True) -> dict[str, Any]:
+        written = io.BytesIO()
+        pq.write_table(rows, written)
         self.files[name] = rows
         stats = json.dumps({"numRecords": rows.num_rows})
         told = {"path": name, "partitionValues": {}, "modificationTime": 0, "stats": stats}
@@ -107,6 +127,7 @@ class HandWritten:
         path = f"{self.folder}_delta_log/{self.version:020}.json"
         obstore.put(self.store, path, "\n".join(map(json.dumps, actions)).encode())
         self.history.append(self.counting())
+        self._versions.append(dict(self.files))
 
     def counting(self) -> dict[str, dict[str, Any]]:
         """The newest version of each photograph, if the model made it; told without any of the code that is tested."""

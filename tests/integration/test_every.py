@@ -8,10 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from conf.lease import Lease
 from conf.settings import Settings
 from scripts.session import INTERRUPTED
-from tests.integration.hand_written import HandWritten
+from tests.integration.features import Rows
+from tests.integration.hand_written import D, HandWritten
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -55,9 +58,15 @@ def test_it_refreshes_where_anything_has_changed_and_waits_for_whoever_works(
             second = done()[1]
             assert (second["pca_version"], second["rows"]) == (2, 410)
             assert (second["rows_added"], second["rows_removed"], second["all_rows"]) == (10, 0, None)
+            table.append_rows(Rows([900], [np.full(D, np.nan)], 90).table())
+            wait_until(lambda: says("hold NaN"))
+            table.delete(900)
+            table.append([901])
+            wait_until(lambda: len(done()) == 3)
+            assert done()[2]["rows"] == 411
             os.killpg(started.pid, signal.SIGINT)
             assert started.wait(60) == 130
         finally:
             started.kill()
     assert told.read_text().endswith(f"{INTERRUPTED}\n")
-    assert len(done()) == 2
+    assert len(done()) == 3

@@ -74,6 +74,9 @@ def assert_same(found: Statistics, expected: Statistics) -> None:
     np.testing.assert_allclose(found.scatter, expected.scatter, rtol=0, atol=1e-9 * max(np.trace(expected.scatter), 1))
 
 
+UNTOLD = "the log of features does not tell all that has changed since version 1"
+
+
 @pytest.fixture
 def table(settings: Settings) -> Table:
     return Table(settings.storage)
@@ -86,6 +89,7 @@ operations = st.one_of(
     st.tuples(st.just("of another model"), photographs),
     st.tuples(st.just("delete"), st.tuples(st.integers(0, 40), st.none() | st.integers(1, 6))),
     st.tuples(st.just("compact"), st.none() | st.integers(2, 4)),
+    st.tuples(st.just("restore"), st.integers(1, 4)),
     st.tuples(st.just("refit"), st.none()),
     st.tuples(st.just("refit"), st.none()),
 )
@@ -111,6 +115,8 @@ def test_running_sums_are_those_of_all_rows_whatever_happens_between(
             table.delete(*argument)
         elif what == "compact":
             table.compact(argument)
+        elif what == "restore":
+            table.restore(max(1, table.version - argument))
         else:
             pinned = table.pinned()
             changed = since(table.store, pinned, left, 2)
@@ -192,7 +198,28 @@ def test_where_the_log_was_cut_all_is_read(table: Table) -> None:
         table.storage.table_uri("features", "s3"), storage_options=delta_options(table.storage)
     ).create_checkpoint()
     obstore.delete(table.store, f"{table.folder}_delta_log/{table.version:020}.json")
-    assert table.why_all_rows(left) == "the log of features since version 1 is not whole"
+    assert table.why_all_rows(left) == UNTOLD
+
+
+def test_where_a_compaction_of_old_and_new_files_was_undone_all_is_read(table: Table) -> None:
+    table.append(range(1000))
+    left = table.left()
+    table.append(range(1000, 1010))
+    before = table.version
+    table.compact()
+    assert table.since(left).rows_added == 10
+    table.restore(before)
+    assert table.why_all_rows(left) == UNTOLD
+    table.restore(before + 1)
+    assert table.why_all_rows(left) == UNTOLD
+
+
+@pytest.mark.parametrize("statement", ["UPDATE", "MERGE"])
+def test_where_rows_were_changed_in_place_all_is_read(table: Table, statement: str) -> None:
+    table.append(range(1000))
+    left = table.left()
+    table.rewrite(statement)
+    assert table.why_all_rows(left) == UNTOLD
 
 
 def test_where_what_went_was_deleted_for_good_all_is_read(table: Table) -> None:

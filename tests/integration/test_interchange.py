@@ -1,5 +1,8 @@
 """A model saved for Spark MLlib, and loaded by nothing of ours."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 D = 12
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("how", [{}, {"whiten": True}, {"standardize": True, "whiten": True}], ids=str)
@@ -43,3 +47,20 @@ def test_mllib_makes_the_vectors_that_reduced_has(
     assert isinstance(projection, PCAModel)
     assert projection.getK() == 4
     np.testing.assert_allclose(projection.explainedVariance.toArray(), model.pca.explained_variance_ratio_)
+
+
+def test_the_command_writes_where_it_says(spark: "SparkSession", settings: Settings, tmp_path: Path) -> None:
+    from pyspark.ml import PipelineModel
+
+    write(spark, settings, Rows(range(60), draw_vectors(60, D, seed=1)))
+    run(spark, override(settings, "pca", k=4))
+    storage = settings.storage
+    given = [f"--set=storage.{name}={getattr(storage, name)}" for name in ("bucket", "prefix", "endpoint")]
+    for name, form in (("modèle 3%20", "mllib"), ("modèle.npz", "npz")):
+        words = [sys.executable, "-m", "scripts.fruits", "model", "--profile", "test", *given, name, "--format", form]
+        subprocess.run(words, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True)
+    loaded = PipelineModel.load(f"file://{tmp_path}/modèle 3%20")
+    with np.load(tmp_path / "modèle.npz") as arrays:
+        np.testing.assert_allclose(loaded.stages[-1].pc.toArray(), arrays["components"].T)
+    written = {path.name for path in tmp_path.iterdir() if path.name.startswith("mod")}
+    assert written == {"modèle 3%20", "modèle.npz"}

@@ -11,10 +11,11 @@ import pytest
 from numpy.typing import NDArray
 from sklearn import decomposition
 
+import batch.planning
 import batch.publishing
 import batch.refresh
-from batch import exact, increment
-from batch.models import Model, load
+from batch import exact, increment, kept
+from batch.models import Model, ModelTables, load
 from batch.pinning import pin, whole
 from batch.publishing import append_model
 from batch.refresh import Summary, run
@@ -157,9 +158,14 @@ def test_a_model_is_loaded_as_it_was_fitted(
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_a_refit_keeps_signs_and_tells_how_far_it_is_from_the_one_before(
-    spark: "SparkSession", store: Settings, solver: str
+    spark: "SparkSession", store: Settings, monkeypatch: pytest.MonkeyPatch, solver: str
 ) -> None:
-    again = run(spark, override(store, "pca", k=8, solver=solver))
+    first = load(store.storage, 1)
+    monkeypatch.setattr(first.pca, "components_", -first.pca.components_)
+    with monkeypatch.context() as patch:
+        patch.setattr(ModelTables, "find", lambda *_: first)
+        again = run(spark, override(store, "pca", k=8, solver=solver))
+    assert (np.diag(load(store.storage, 2).pca.components_ @ first.pca.components_[:8].T) > 0.99).all()
     assert again.compared_to == 1
     assert again.drift is not None
     assert again.drift.mean_shift == pytest.approx(0, abs=1e-7)
@@ -337,12 +343,14 @@ def append_nothing(spark: "SparkSession", settings: Settings) -> None:
 def test_features_that_cannot_give_the_answer_leave_reduced_as_it_was(
     spark: "SparkSession", store: Settings, solver: str, spoil: Callable[..., None], k: int, message: str
 ) -> None:
-    before = state(store)
+    before, features = state(store), pin(store.storage).version
     spoil(spark, store)
     with pytest.raises(DataError, match=message):
         run(spark, override(store, "pca", k=k, solver=solver))
     assert state(store) == before
     assert model_versions(store) == [1]
+    spark.sql(f"RESTORE TABLE delta.`{store.storage.table_uri('features')}` TO VERSION AS OF {features}")
+    assert run(spark, override(store, "pca", k=3, solver=solver)).n == N
 
 
 def test_without_features_there_is_nothing_to_refresh(spark: "SparkSession", settings: Settings) -> None:
@@ -408,6 +416,25 @@ def test_a_refresh_that_was_paused_and_lost_its_lease_commits_nothing(
     assert (state(store), model_versions(store)) == (before, [1])
 
 
+@pytest.mark.parametrize(("asked", "step"), [({}, "replace_all"), ({"if_drift": 9.0}, "patch")])
+def test_nor_does_one_that_lost_it_later(
+    spark: "SparkSession", store: Settings, monkeypatch: pytest.MonkeyPatch, asked: dict[str, float], step: str
+) -> None:
+    monkeypatch.setattr(increment, "_MOST", 10.0)
+    write(spark, store, ARRIVED[1])
+    before, publish = state(store), getattr(batch.refresh, step)
+
+    def lose_the_lease_and_publish(*args: Any) -> None:
+        obstore.delete(object_store(store.storage), store.storage.state_key("refresh-lease.json"))
+        publish(*args)
+
+    with monkeypatch.context() as patch, pytest.raises(LeaseError, match="was lost to another refresh"):
+        patch.setattr(batch.refresh, step, lose_the_lease_and_publish)
+        run(spark, store, **asked)
+    assert state(store) == before
+    assert run(spark, store, **asked).rows == N + 20
+
+
 ARRIVED = [
     Rows(range(5), draw_vectors(5, D, seed=21) * 3, 8, "e", DAY + timedelta(hours=4)),
     Rows(range(500, 520), draw_vectors(20, D, seed=22), 9, landed=DAY + timedelta(hours=5)),
@@ -466,6 +493,58 @@ def test_now_and_then_all_rows_are_read_to_see_what_rounding_did(
     assert [error is None for error in errors] == [True, True, False, True]
     assert errors[2] is not None
     assert errors[2] < 1e-12
+
+
+@pytest.mark.parametrize("if_drift", [None, 9.0])
+def test_and_then_what_was_amiss_is_mended(
+    spark: "SparkSession",
+    refreshed: Refreshed,
+    store: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    if_drift: float | None,
+) -> None:
+    monkeypatch.setattr(increment, "_MOST", 10.0)
+    left = kept.restore(object_store(store.storage), store.storage)
+    assert left is not None
+    assert left.superseded
+    # As if those had been thought to count, and were published.
+    thought = replace(left, superseded=frozenset(), refits=store.pca.full_every - 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(batch.planning, "_changed", lambda *_: (thought, increment.Increment((), (), frozenset())))
+        run(spark, store)
+    assert len(rows(store, "reduced")) == N + len(left.superseded)
+    write(spark, store, ARRIVED[1])
+    run(spark, store, if_drift=9.0)
+    assert len(rows(store, "reduced")) == N + len(left.superseded) + 20
+    write(spark, store, Rows([800], draw_vectors(1, D, seed=33), 12))
+    summary = run(spark, store, if_drift=if_drift)
+    assert summary.rows == len(rows(store, "reduced")) == N + 21
+    assert refreshed.current.keys() <= {row["key"] for row in rows(store, "reduced")}
+    assert summary.sums_error is not None
+
+
+def test_where_what_is_left_is_small_all_rows_are_read(
+    spark: "SparkSession", store: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(increment, "_MOST", 10.0)
+    write(spark, store, Rows([700], draw_vectors(1, D, seed=31) * 1e6, 8))
+    assert run(spark, store).all_rows is None
+    write(spark, store, Rows([700], draw_vectors(1, D, seed=32), 9, "f", DAY + timedelta(days=1)))
+    summary = run(spark, store)
+    assert summary.all_rows == "rows that have gone had nearly all of the variance"
+    assert (summary.rows_added, summary.rows_removed) == (1, 1)
+    assert_as_if_all_were_read(spark, store, summary)
+
+
+def test_where_the_models_are_lost_it_begins_anew(
+    spark: "SparkSession", store: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    bucket, models = object_store(store.storage), store.storage.table_key("pca_models", "")
+    obstore.delete(bucket, [meta["path"] for meta in obstore.list(bucket, models).collect()])
+    summary = run(spark, store)
+    assert (summary.pca_version, summary.compared_to, summary.rows) == (2, None, N)
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "batch.planning"]
+    assert told.endswith("has no PCA version 1, which made what is published: refitted as if there had been none.")
 
 
 def test_sums_that_are_damaged_are_told_and_made_anew(

@@ -20,7 +20,7 @@ from conf.errors import DataError, SettingsError
 from conf.settings import Settings
 from scripts.accounting import account
 from scripts.session import override
-from tests.integration.features import DAY, Rows, copy_store, draw_vectors, write
+from tests.integration.features import DAY, MODEL, Rows, copy_store, draw_vectors, write
 from tests.integration.tables import rows
 
 if TYPE_CHECKING:
@@ -72,6 +72,13 @@ def assert_is_what_the_model_makes(settings: Settings, pca_version: int) -> None
         assert [row[name] for row in found] == [newest[row["key"]][name] for row in found]
     features = np.array([newest[row["key"]]["features"] for row in found], np.float32)
     np.testing.assert_allclose([row["reduced"] for row in found], pca.transform(features), atol=1e-5)
+
+
+def test_a_model_that_is_to_stand_does_so_for_a_single_photograph(spark: "SparkSession", store: Settings) -> None:
+    write(spark, store, Rows([3], draw_vectors(1, D, seed=1), 2), "overwrite")
+    summary = run(spark, store, model_version=1)
+    assert (summary.action, summary.rows, summary.drift) == (Action.PROJECTED, 1, None)
+    assert_is_what_the_model_makes(store, 1)
 
 
 def test_many_small_files_of_the_refreshs_own_tables_become_one(
@@ -175,7 +182,7 @@ def test_a_model_of_other_features_cannot_come_back(spark: "SparkSession", store
     uri = store.storage.table_uri("features")
     spark.sql(f"ALTER TABLE delta.`{uri}` SET TBLPROPERTIES ('fruits.model_id' = 'another')")
     before = version(store, "reduced")
-    with pytest.raises(DataError, match=r"PCA version 1 is of features by net/weights/recipe, .* by another"):
+    with pytest.raises(DataError, match=f"PCA version 1 is of features by {MODEL}, .* by another"):
         run(spark, override(store, "pca", solver=solver), model_version=1)
     with pytest.raises(DataError, match=r"has no PCA version 2: the newest is 1"):
         run(spark, store, model_version=2)

@@ -1,6 +1,8 @@
 """Whether a model may stand: it has what is asked for, and the rows have not drifted from it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,7 +25,9 @@ def model(pca: PCA, version: int = 3) -> Model:
     return Model(version, "net/weights/recipe", 7, "exact", datetime(2026, 5, 1, tzinfo=UTC), pca)
 
 
-def plan(published: PCA | None, asked: PCA, if_drift: float | None, wanted: PCA | None = None) -> Plan:
+def plan(
+    published: PCA | None, asked: PCA, if_drift: float | None, wanted: PCA | None = None, keeps_sums: bool = True
+) -> Plan:
     unknown: Any = None  # which rows and tables there are is another test's matter
     return Plan(
         pinned=unknown,
@@ -34,6 +38,7 @@ def plan(published: PCA | None, asked: PCA, if_drift: float | None, wanted: PCA 
         complete=False,
         due=False,
         asked=asked,
+        keeps_sums=keeps_sums,
         if_drift=if_drift,
         wanted=model(wanted, 1) if wanted else None,
     )
@@ -79,3 +84,20 @@ def test_the_model_asked_for_by_its_version_stands_whatever_the_rows() -> None:
     found = plan(FITTED, PCA(5), None, wanted=FITTED).standing(Statistics.of(ROWS + 9))
     assert found
     assert found.pca_version == 1
+
+
+@pytest.mark.parametrize("wanted", [None, 3])
+@pytest.mark.parametrize(("seen", "now", "expected"), [(7, 7, True), (7, 8, False)])
+def test_without_sums_the_version_tells_whether_anything_has_changed(
+    seen: int, now: int, expected: bool, wanted: int | None
+) -> None:
+    found = replace(
+        plan(FITTED, PCA(4), None, keeps_sums=False),
+        tables=SimpleNamespace(features_version=seen),
+        pinned=SimpleNamespace(version=now),
+        wanted=model(PCA(4).fit(STATISTICS), wanted) if wanted else None,
+    )
+    assert found.up_to_date is expected
+    # Where sums are kept and of no use, features may have the same number in another history.
+    assert not replace(found, keeps_sums=True).up_to_date
+    assert not replace(found, wanted=model(FITTED, 2)).up_to_date
