@@ -1,7 +1,7 @@
 """What keeps a table small: properties it has, and from time to time Delta's OPTIMIZE and VACUUM.
 
-An OPTIMIZE makes large files of small ones, a VACUUM deletes what only versions need that nobody keeps any more. VACUUM
-commits nothing. What else commits happens within the commits of those who write, as the properties say.
+A VACUUM deletes what only versions need that nobody keeps any more, and commits nothing. Of small files large ones are
+made within the commits of those who write, as the properties say, or by an OPTIMIZE, in a commit of its own.
 """
 
 import json
