@@ -149,8 +149,8 @@ class PCA:
         """Whether each component's variance and the next one's differ by less than the former's sampling error.
 
         Such two span a plane that is well determined, but may turn within it from fit to fit. The error is
-        ``variance * sqrt(2 / n)``, for independent normal rows: North et al., "Sampling errors in the estimation of empirical
-        orthogonal functions", Monthly Weather Review 110 (1982). Shape (k,).
+        ``variance * sqrt(2 / n)``, for independent normal rows: North et al., "Sampling errors in the estimation of
+        empirical orthogonal functions", Monthly Weather Review 110 (1982). Shape (k,).
         """
         # The one after the last that is kept counts, too: whether it is kept may change.
         values = np.append(self.scree_, 0.0)[: self.k_ + 1]
