@@ -21,6 +21,7 @@ COMMANDS = (
     "evaluate",
     "model",
     "query",
+    "similar",
     "status",
     "reprocess",
     "config",

@@ -1,7 +1,7 @@
 """Summaries as a person reads them. Commands with --json print the same figures for machines."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -206,3 +206,13 @@ def _duration(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def show_similar(neighbours: Sequence[Mapping[str, Any]]) -> None:
+    """Print the photographs nearest to one."""
+    table = Table(box=None)
+    for name in ("distance", "label", "key"):
+        table.add_column(name, justify="right" if name == "distance" else "left", overflow="fold")
+    for one in neighbours:
+        table.add_row(f"{one['distance']:.3f}", escape(one["label"]), escape(one["key"]))
+    Console().print(table, highlight=False)

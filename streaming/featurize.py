@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from conf.s3 import object_store
 from conf.settings import Images, Storage
+from conf.tables import Reason
 from streaming.archive import archive_key
 from streaming.decode import Photograph, decode
 from streaming.fetch import Fetcher
 from streaming.isolation import Decode, Isolated
 from streaming.manifests import Listed
-from streaming.model import Engine, Recipe, engine_of
+from streaming.model import Engine, Model, Recipe, engine_of
 from streaming.refusal import Refusal
 from streaming.tally import Tally
 
@@ -129,6 +130,21 @@ class Featurizer:
 
     def _label(self, key: str) -> str:
         return key.removeprefix(self.storage.landing).rpartition("/")[0].rpartition("/")[2]
+
+
+def featurize(data: bytes, model: Model, images: Images) -> NDArray[np.float32]:
+    """Features (d,) of one file, in this process, as a worker makes them.
+
+    Raises
+    ------
+    Refusal
+        Where a worker would refuse it.
+    """
+    if len(data) > images.max_bytes:
+        raise Refusal(Reason.TOO_LARGE, f"{len(data)} bytes, the limit is {images.max_bytes}")
+    pixels = decode(data, model.recipe.side, images.max_pixels).pixels
+    features: NDArray[np.float32] = engine_of(model.recipe, lambda: model.payload).features(pixels[np.newaxis])[0]
+    return features
 
 
 def _predict(engine: Engine, decoded: list[Decoded], did: Tally) -> Iterator[Row]:

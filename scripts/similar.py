@@ -1,0 +1,93 @@
+"""`fruits similar`: which photographs look most like one, without Spark."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from conf.settings import Settings
+from scripts.session import opened, say, takes_settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from batch.similar import Space
+
+
+@click.command(name="similar")
+@takes_settings
+@click.argument("what", metavar="FILE|KEY")
+@click.option("-n", "count", type=click.IntRange(1), default=10, show_default=True, help="How many.")
+@click.option(
+    "--space",
+    type=click.Choice(["reduced", "features"]),
+    default="reduced",
+    show_default=True,
+    help="Vectors of the last refresh, or all that the network says, of photographs that came since, too.",
+)
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def command(settings: Settings, what: str, count: int, space: "Space", as_json: bool) -> None:
+    """Find the photographs that look most like one: a file on this machine, or a key of the landing zone.
+
+    A file is featurized as a stream would, and nothing of it is kept. The search is exact.
+
+    \b
+    fruits similar photos/pear/0.jpg
+    fruits similar pear/0.jpg -n 3 --space features
+    """
+    import json
+    from dataclasses import asdict
+
+    from batch.similar import nearest, space_of
+    from conf.errors import DataError
+    from scripts.show import show_similar
+
+    with opened(settings) as settings:
+        where = space_of(settings.storage, space)
+        path, key = Path(what), None
+        if path.is_file():
+            vector = where.project(_features(settings, path, where.model_id))
+        else:
+            key = _key(settings, what)
+            found = where.find(key)
+            if found is None:
+                later = " --space features has those that came since the last refresh, too." * (space == "reduced")
+                raise DataError(
+                    f"{what} is no file here, and {key} no photograph of {settings.storage.table_uri(space)}. "
+                    f'`fruits query "FROM {space} LIMIT 5"` shows what is there.{later}'
+                )
+            vector = found
+        neighbours = [asdict(neighbour) for neighbour in nearest(where, vector, count, key)]
+    if as_json:
+        click.echo(json.dumps(neighbours, indent=2))
+    else:
+        say(f"Nearest to {what} in {where.says}:")
+        show_similar(neighbours)
+
+
+def _key(settings: Settings, what: str) -> str:
+    """Of a photograph, named by its URI, its key, or its place in the landing zone."""
+    key = re.sub(rf"^s3a?://{re.escape(settings.storage.bucket)}/", "", what)
+    landing = settings.storage.landing
+    return key if key.startswith(landing) else landing + key
+
+
+def _features(settings: Settings, path: Path, model_id: str) -> "NDArray[np.float32]":
+    from conf.errors import ContractError, DataError
+    from streaming.featurize import featurize
+    from streaming.model import load_model
+    from streaming.refusal import Refusal
+
+    asked = settings.model
+    model = load_model(asked.architecture, asked.weights, asked.engine)
+    if model.recipe.model_id != model_id:
+        raise ContractError(
+            f"The settings name model {model.recipe.model_id}, and the vectors are of {model_id}: give the model.* "
+            "settings that the stream has."
+        )
+    try:
+        return featurize(path.read_bytes(), model, settings.images)
+    except Refusal as refusal:
+        raise DataError(f"{path} cannot be featurized: {refusal}. A stream would refuse it, too.") from None
