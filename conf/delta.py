@@ -5,13 +5,14 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
+from datetime import datetime
 from threading import Thread
 from typing import TYPE_CHECKING
 
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from conf.errors import ContractError, StorageError
+from conf.errors import ContractError, DataError, StorageError
 from conf.s3 import arrow_filesystem, check_bucket, control_client, delta_options, explain
 from conf.settings import Storage
 from conf.tables import COLUMNS, CONTRACT, columns_of, short_columns
@@ -68,6 +69,33 @@ def open_table(storage: Storage, table: str, version: int | None = None) -> Delt
         raise ContractError(
             f"Table {uri} is of contract {found}, this version of Fruits! works with {CONTRACT}. "
             "Move it away, or set storage.prefix to a fresh one."
+        )
+    return opened
+
+
+def as_of(opened: DeltaTable, moment: int | datetime) -> DeltaTable:
+    """The same table at a version, or as it was at a time.
+
+    Raises
+    ------
+    DataError
+        Where it was not yet, or the log reaches no longer back.
+    """
+    newest, version = opened.version(), moment if isinstance(moment, int) else None
+    if isinstance(moment, datetime):
+        # Not by delta-rs, which takes the version that was committed nearest to a time, also where that was after it.
+        before = (one["version"] for one in opened.history() if one["timestamp"] <= moment.timestamp() * 1000)
+        version = max(before, default=None)
+    try:
+        if version is not None:
+            opened.load_as_version(version)
+    except DeltaError:
+        version = None
+    if version is None:
+        name = opened.table_uri.rstrip("/").rpartition("/")[2]
+        raise DataError(
+            f"{name} is not to be had as of {moment}: its newest version is {newest}, and those older than "
+            '`tables.keep_days` are forgotten. `fruits query "FROM versions"` lists what there is.'
         )
     return opened
 

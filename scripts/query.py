@@ -1,29 +1,83 @@
 """`fruits query`: SQL over the tables, without Spark."""
 
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
 from conf.settings import Settings
 from scripts.session import opened, takes_settings
 
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+def _moments(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> "dict[str, int | datetime]":
+    """By table: of 2026-05-04T10:00 for all, features=2026-05-04 or features=12 for one."""
+    from datetime import UTC, datetime
+
+    from conf.tables import NAMES
+
+    moments: dict[str, int | datetime] = {}
+    for value in values:
+        table, moment = value.rpartition("=")[::2]
+        if table and table not in NAMES:
+            raise click.BadParameter(f"{table!r} is no table: there are {', '.join(NAMES)}.")
+        if table and moment.isdecimal():
+            moments[table] = int(moment)
+            continue
+        try:
+            time = datetime.fromisoformat(moment)
+        except ValueError:
+            raise click.BadParameter(
+                f"{value!r} is no moment: write 2026-05-04T10:00 (UTC) for all tables, features=12 for a version."
+            ) from None
+        time = time if time.tzinfo else time.replace(tzinfo=UTC)
+        moments |= dict.fromkeys([table] if table else NAMES, time)
+    return moments
+
+
+def _statement(_: click.Context, __: click.Parameter, value: str) -> str:
+    """SQL itself, or what a file of it or stdin has."""
+    if value == "-":
+        return sys.stdin.read()
+    if not value.endswith(".sql"):
+        return value
+    try:
+        return Path(value).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.BadParameter(f"{value} cannot be read: {error}.") from None
+
 
 @click.command(name="query")
 @takes_settings
-@click.argument("sql")
+@click.argument("sql", metavar="SQL|FILE.sql|-", callback=_statement)
+@click.option(
+    "--at",
+    multiple=True,
+    callback=_moments,
+    metavar="TIME|TABLE=VERSION|TABLE=TIME",
+    help="Ask as of then; repeatable. How far back, tables.keep_days says.",
+)
 @click.option(
     "--format",
     "form",
     type=click.Choice(["table", "csv", "json", "parquet"]),
     help="Default: table on a terminal, csv in a pipe.",
 )
-def command(settings: Settings, sql: str, form: str | None) -> None:
+def command(settings: Settings, sql: str, at: "dict[str, int | datetime]", form: str | None) -> None:
     """Ask the tables: features, rejects, reduced, pca_models.
+
+    Beside them: current, of features the newest version of each key; versions, what made each version of each table.
 
     \b
     fruits query "SELECT label, count(*) AS photographs FROM features GROUP BY label"
     fruits query "SELECT key, reason, detail FROM rejects" --format csv
     fruits query "FROM reduced" --format parquet > reduced.parquet
+    fruits query "SELECT count(*) FROM features" --at features=3
+    fruits query report.sql --at 2026-05-04T10:00
     """
-    import sys
     from typing import cast
 
     from scripts.sql import Form, tables, write
@@ -31,5 +85,5 @@ def command(settings: Settings, sql: str, form: str | None) -> None:
     form = form or ("table" if sys.stdout.isatty() else "csv")
     if form == "parquet" and sys.stdout.isatty():
         raise click.UsageError("Parquet is not for a terminal: add > FILE.parquet")
-    with opened(settings) as settings, tables(settings.storage) as asked:
+    with opened(settings) as settings, tables(settings.storage, at) as asked:
         write(asked.ask(sql), cast(Form, form))

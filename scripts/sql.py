@@ -5,7 +5,7 @@ import itertools
 import json
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import duckdb
 import pyarrow as pa
 
-from conf.delta import dataset, open_table
+from conf.delta import as_of, dataset, open_table
 from conf.errors import DataError
 from conf.settings import Storage
 from conf.tables import NAMES, VIEWS
@@ -32,23 +32,37 @@ _MADE_BY = {
 _QUESTIONS = [[duckdb.StatementType.SELECT], [duckdb.StatementType.EXPLAIN]]
 # Numbers of a vector that a terminal shows; files get them all.
 _SHOWN = 4
+_VERSIONS = pa.schema(
+    [
+        ("table_name", pa.string()),
+        ("version", pa.int64()),
+        ("committed_at", pa.timestamp("ms", tz="UTC")),
+        ("operation", pa.string()),
+        ("rows_written", pa.int64()),
+    ]
+)
 # Columns narrower than this say nothing.
 _NARROWEST = 10
 
 
 class Tables:
-    """The tables that exist, under their names, each as it was when this was opened."""
+    """The tables that exist, under their names, each as it was when this was opened, or at another moment.
 
-    def __init__(self, storage: Storage) -> None:
+    Parameters
+    ----------
+    at
+        Of some tables, by their names, a version or a time.
+    """
+
+    def __init__(self, storage: Storage, at: Mapping[str, int | datetime]) -> None:
         self._connection = duckdb.connect()
         self._connection.execute("SET TimeZone = 'UTC'")
-        self._missing = set()
-        for name in NAMES:
-            opened = open_table(storage, name)
-            if opened is None:
-                self._missing.add(name)
-            else:
-                self._connection.register(name, dataset(opened, storage))
+        self._opened = {name: opened for name in NAMES if (opened := open_table(storage, name)) is not None}
+        self._missing = set(NAMES) - self._opened.keys()
+        for name, opened in self._opened.items():
+            if name in at:
+                as_of(opened, at[name])
+            self._connection.register(name, dataset(opened, storage))
         for view, (table, definition) in VIEWS.items():
             if table not in self._missing:
                 self._connection.execute(f"CREATE VIEW {view} AS {definition}")
@@ -67,6 +81,8 @@ class Tables:
                 raise DataError(
                     "Ask one question, with SELECT or FROM. Tables are read-only; for a file, use --format."
                 )
+            if "versions" in sql.lower():
+                self._connection.register("versions", self._versions())
             return self._connection.sql(sql).to_arrow_reader(1024)
         except duckdb.Error as error:
             raise DataError(self._explain(str(error))) from None
@@ -75,6 +91,16 @@ class Tables:
         """Let go of the tables, and of questions that were not answered to the end."""
         self._connection.interrupt()
         self._connection.close()
+
+    def _versions(self) -> pa.Table:
+        """What has made each version of each table, newest first: a file of the log each, so only where it is asked."""
+        rows = [
+            (name, commit["version"], commit["timestamp"], commit.get("operation"), _rows_written(commit))
+            for name, opened in self._opened.items()
+            for commit in opened.history()
+        ]
+        columns = dict(zip(_VERSIONS.names, map(list, zip(*rows, strict=True)), strict=True)) if rows else {}
+        return pa.table(columns, schema=_VERSIONS) if rows else _VERSIONS.empty_table()
 
     def _explain(self, message: str) -> str:
         needs = {name: name for name in NAMES} | {view: table for view, (table, _) in VIEWS.items()}
@@ -85,9 +111,9 @@ class Tables:
 
 
 @contextmanager
-def tables(storage: Storage) -> Iterator[Tables]:
-    """Open the tables for questions."""
-    opened = Tables(storage)
+def tables(storage: Storage, at: Mapping[str, int | datetime] | None = None) -> Iterator[Tables]:
+    """Open the tables for questions. DataError where one is not to be had as of the moment that `at` has for it."""
+    opened = Tables(storage, at or {})
     try:
         yield opened
     finally:
@@ -178,6 +204,11 @@ def _batches(answer: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
     finally:
         # Threads that still scan for an answer that nobody waits for must end before the interpreter does.
         answer.close()
+
+
+def _rows_written(commit: Mapping[str, Any]) -> int | None:
+    told = commit.get("operationMetrics", {}).get("numOutputRows")
+    return None if told is None else int(told)
 
 
 def _unique(names: list[str]) -> list[str]:
