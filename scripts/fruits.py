@@ -22,6 +22,7 @@ COMMANDS = (
     "model",
     "query",
     "similar",
+    "export",
     "status",
     "reprocess",
     "config",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from batch.similar import Space
+    from batch.spaces import SpaceName
 
 
 @click.command(name="similar")
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     help="Vectors of the last refresh, or all that the network says, of photographs that came since, too.",
 )
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
-def command(settings: Settings, what: str, count: int, space: "Space", as_json: bool) -> None:
+def command(settings: Settings, what: str, count: int, space: "SpaceName", as_json: bool) -> None:
     """Find the photographs that look most like one: a file on this machine, or a key of the landing zone.
 
     A file is featurized as a stream would, and nothing of it is kept. The search is exact.
@@ -40,7 +40,8 @@ def command(settings: Settings, what: str, count: int, space: "Space", as_json: 
     import json
     from dataclasses import asdict
 
-    from batch.similar import nearest, space_of
+    from batch.similar import nearest
+    from batch.spaces import space_of
     from conf.errors import DataError
     from scripts.show import show_similar
 

@@ -1,0 +1,52 @@
+"""`fruits export`: all vectors as one file for other programs, without Spark."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from conf.settings import Settings
+from scripts.session import opened, say, takes_settings
+
+if TYPE_CHECKING:
+    from batch.export import Form
+    from batch.spaces import SpaceName
+
+_FORMS: "tuple[Form, ...]" = ("parquet", "csv", "npz", "tfrecord")
+
+
+@click.command(name="export")
+@takes_settings
+@click.argument("place", metavar="FILE", type=click.Path(path_type=Path))
+@click.option(
+    "--space",
+    type=click.Choice(["reduced", "features"]),
+    default="reduced",
+    show_default=True,
+    help="Vectors of the last refresh, or all that the network says.",
+)
+@click.option("--format", "form", type=click.Choice(_FORMS), help="Default: as the file's name ends.")
+def command(settings: Settings, place: Path, space: "SpaceName", form: "Form | None") -> None:
+    """Write every current photograph's key, etag, label, sha256 and vector, with the versions they are of.
+
+    \b
+    fruits export reduced.parquet
+    fruits export features.npz --space features
+    fruits export train.records --format tfrecord
+    """
+    from batch.export import write
+    from batch.spaces import space_of
+    from conf.errors import SettingsError
+
+    ending = place.suffix.removeprefix(".")
+    chosen = form or next((known for known in _FORMS if known == ending), None)
+    if chosen is None:
+        raise click.UsageError(f"{place.name!r} tells no format: end it in .{', .'.join(_FORMS)}, or give --format.")
+    if place.is_dir():
+        raise SettingsError(f"{place} is a folder: name a file in it, such as {place / f'vectors.{chosen}'}.")
+    if not place.absolute().parent.is_dir():
+        raise SettingsError(f"There is no folder {place.parent}: make it, or name another place on this machine.")
+    with opened(settings) as settings:
+        where = space_of(settings.storage, space)
+        written = write(where, place, chosen)
+    say(f"{written} photographs in {where.says}: {place}")
