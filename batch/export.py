@@ -20,7 +20,7 @@ Form = Literal["parquet", "csv", "npz", "tfrecord"]
 
 
 def write(space: Space, path: Path, form: Form) -> int:
-    """Write all photographs of a space and their vectors; how many. The file appears when it is whole.
+    """Write all photographs of a space and their vectors; how many.
 
     - parquet: columns key, etag, label, sha256, model_id, pca_version, features_version and, as the space is called,
       a list of float32
@@ -35,13 +35,7 @@ def write(space: Space, path: Path, form: Form) -> int:
     DataError, StorageError
         As the space's `scan`.
     """
-    part = path.with_name(f"{path.name}.part")
-    try:
-        rows = _WRITERS[form](space, part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    return rows
+    return _WRITERS[form](space, path)
 
 
 def _parquet(space: Space, path: Path) -> int:

@@ -27,6 +27,10 @@ from conf.tables import ROW_ID, RowId
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+_AGAIN = (
+    "Have it featurized again by `fruits reprocess --keys` with its path in the landing zone, then `fruits stream`; or "
+    "delete its row."
+)
 Batch = tuple[pa.RecordBatch, NDArray[np.float32]]
 """Rows of the table, and their features as one (m, d) array."""
 
@@ -122,8 +126,8 @@ def vectors(batch: pa.RecordBatch, length: int | None = None) -> NDArray[np.floa
     odd = np.flatnonzero(lengths != expected)
     if len(odd):
         raise DataError(
-            f"The features of {batch.column('key')[odd[0]]} are {lengths[odd[0]]} numbers, of others {expected}: "
-            "the table mixes models. Set storage.prefix to a fresh one."
+            f"The features of {batch.column('key')[odd[0]]} are {lengths[odd[0]]} numbers, of others {expected}: they "
+            f"are damaged, or of another network. {_AGAIN}"
         )
     flat = lists.flatten()
     if flat.null_count:
@@ -132,7 +136,7 @@ def vectors(batch: pa.RecordBatch, length: int | None = None) -> NDArray[np.floa
     bad = not_finite(rows)
     if len(bad):
         raise DataError(
-            f"The features of {batch.column('key')[bad[0]]} hold NaN or infinity (so do {len(bad) - 1} more of "
-            f"{len(rows)} read with it): drop that photograph again, or remove its row from the table."
+            f"The features of {batch.column('key')[bad[0]]} hold NaN or infinity, as {len(bad)} of "
+            f"{len(rows)} do that were read together. {_AGAIN}"
         )
     return rows

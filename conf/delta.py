@@ -54,14 +54,16 @@ def open_table(storage: Storage, table: str, version: int | None = None) -> Delt
             # Of an old version, part of the log may be left.
             if version is not None and _NO_BEGINNING in str(error):
                 return None
-            raise
+            raise StorageError(
+                f"The log of {uri} cannot be read: {_one_line(error)}. Restore its _delta_log/ from a copy, or move "
+                "the table away."
+            ) from None
         except OSError as error:
             # What is wrong with the bucket, if that is it, boto3 says in fewer words.
             check_bucket(storage)
             # delta-rs repeats no listing whose answer was cut short.
             if attempt == len(_PAUSES):
-                told = " ".join(_COLOURS.sub("", str(error)).split())
-                raise StorageError(f"Cannot read {uri}: {told[:300]}. Try again.") from None
+                raise StorageError(f"Cannot read {uri}: {_one_line(error)}. Try again.") from None
             time.sleep(_PAUSES[attempt])
             attempt += 1
     found = opened.metadata().configuration.get("fruits.contract")
@@ -71,6 +73,10 @@ def open_table(storage: Storage, table: str, version: int | None = None) -> Delt
             "Move it away, or set storage.prefix to a fresh one."
         )
     return opened
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(_COLOURS.sub("", str(error)).split())[:300]
 
 
 def as_of(opened: DeltaTable, moment: int | datetime) -> DeltaTable:

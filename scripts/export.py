@@ -36,17 +36,15 @@ def command(settings: Settings, place: Path, space: "SpaceName", form: "Form | N
     """
     from batch.export import write
     from batch.spaces import space_of
-    from conf.errors import SettingsError
+    from scripts.places import appearing, check_place
 
     ending = place.suffix.removeprefix(".")
     chosen = form or next((known for known in _FORMS if known == ending), None)
     if chosen is None:
         raise click.UsageError(f"{place.name!r} tells no format: end it in .{', .'.join(_FORMS)}, or give --format.")
-    if place.is_dir():
-        raise SettingsError(f"{place} is a folder: name a file in it, such as {place / f'vectors.{chosen}'}.")
-    if not place.absolute().parent.is_dir():
-        raise SettingsError(f"There is no folder {place.parent}: make it, or name another place on this machine.")
+    check_place(place, f"vectors.{chosen}")
     with opened(settings) as settings:
         where = space_of(settings.storage, space)
-        written = write(where, place, chosen)
+        with appearing(place) as part:
+            written = write(where, part, chosen)
     say(f"{written} photographs in {where.says}: {place}")

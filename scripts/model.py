@@ -31,25 +31,21 @@ def command(settings: Settings, place: Path, model_version: int | None, form: st
     from batch.models import load, published
     from conf.errors import DataError, SettingsError
     from conf.spark_errors import explained
+    from scripts.places import appearing, check_place
 
     if form == "mllib" and place.exists():
         raise SettingsError(f"{place} is there already: name a new folder.")
-    if place.is_dir():
-        raise SettingsError(f"{place} is a folder: name a file in it, such as {place / 'pca.npz'}.")
-    if not place.absolute().parent.is_dir():
-        raise SettingsError(f"There is no folder {place.parent}: make it, or name another place on this machine.")
+    check_place(place, "pca.npz")
     with opened(settings) as settings:
         version = model_version or published(settings.storage)
         if version is None:
             raise DataError(f"{settings.storage.table_uri('reduced')} has no model yet. Run `fruits refresh` first.")
         model = load(settings.storage, version)
         if form == "npz":
-            whole = place.with_name(f"{place.name}.part")
-            with whole.open("wb") as file:
+            with appearing(place) as part, part.open("wb") as file:
                 write_npz(model, file)
-            whole.replace(place)
         else:
-            with spark_session(settings) as spark, explained():
+            with appearing(place) as part, spark_session(settings) as spark, explained():
                 # Not percent-encoded: Hadoop takes names as they are.
-                to_mllib(spark, model).save(f"file://{place.absolute()}")
+                to_mllib(spark, model).save(f"file://{part}")
     say(f"PCA version {version}, {model.pca.k_} components of {len(model.pca.mean_)} features: {place}")

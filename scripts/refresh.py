@@ -1,5 +1,6 @@
 """`fruits refresh`: the PCA refresh."""
 
+import math
 import re
 import time
 from datetime import datetime
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from conf.errors import DataError, LeaseError, StorageError, WorkerDiedError
+from conf.errors import DataError, FruitsError, LeaseError, StorageError, WorkerDiedError
 from conf.settings import Settings
 from scripts.session import opened, override, say, spark_session, takes_settings
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from batch.refresh import Summary
 
+_LONGEST = 366 * 86_400
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -26,7 +28,15 @@ def _seconds(_: click.Context, __: click.Parameter, value: str | None) -> float 
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", value)
     if not found or not float(found[1]):
         raise click.BadParameter(f"{value!r} is no time: write 90s, 15m, 1.5h or 1d.")
-    return float(found[1]) * _UNITS[found[2]]
+    if (seconds := float(found[1]) * _UNITS[found[2]]) > _LONGEST:
+        raise click.BadParameter(f"{value} is longer than a year.")
+    return seconds
+
+
+def _share(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not 0 <= value < math.inf:
+        raise click.BadParameter(f"{value} is not in the range x>=0.")
+    return value
 
 
 @click.command(name="refresh")
@@ -41,7 +51,8 @@ def _seconds(_: click.Context, __: click.Parameter, value: str | None) -> float 
 )
 @click.option(
     "--if-drift",
-    type=click.FloatRange(0),
+    type=float,
+    callback=_share,
     metavar="X",
     help="Refit only where the rows have drifted further than this, 0.05 say; else project what is new.",
 )
@@ -90,6 +101,10 @@ def command(
         settings = override(settings, "pca", variance=variance, k=k)
     if solver:
         settings = override(settings, "pca", solver=solver)
+    if if_drift is not None and settings.pca.solver != "exact":
+        raise click.UsageError(
+            "Drift is told by running sums, which the solver mllib does not keep: leave out --if-drift."
+        )
     if dry_run:
         _foresee(settings, full, if_drift, model_version, as_json)
         return
@@ -97,8 +112,14 @@ def command(
 
     with opened(settings) as settings, spark_session(settings) as spark:
         begun = time.monotonic()
-        summary = run(spark, settings, full=full, if_drift=if_drift, model_version=model_version)
-        _show(summary, as_json, indent=None if every else 2)
+        try:
+            summary = run(spark, settings, full=full, if_drift=if_drift, model_version=model_version)
+            _show(summary, as_json, indent=None if every else 2)
+        except DataError as error:
+            # Photographs may be yet to come.
+            if not every:
+                raise
+            _wait_after(error)
         while every:
             time.sleep(max(0.0, begun + every - time.monotonic()))
             begun = time.monotonic()
@@ -130,11 +151,15 @@ def _again(
     try:
         summary = run(spark, settings, if_drift=if_drift, model_version=model_version, if_changed=True)
     except (StorageError, LeaseError, DataError, WorkerDiedError) as error:
-        say(f"{datetime.now():%H:%M:%S} {error} The next attempt comes.")
+        _wait_after(error)
         return None
     if summary is None:
         say(f"{datetime.now():%H:%M:%S} Nothing has changed.")
     return summary
+
+
+def _wait_after(error: FruitsError) -> None:
+    say(f"{datetime.now():%H:%M:%S} {error} The next attempt comes.")
 
 
 def _show(summary: "Summary", as_json: bool, indent: int | None) -> None:

@@ -4,6 +4,7 @@ import csv
 import itertools
 import json
 import math
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -43,6 +44,8 @@ _VERSIONS = pa.schema(
 )
 # Columns narrower than this say nothing.
 _NARROWEST = 10
+# What stands between two columns.
+_BORDER = 3
 
 
 class Tables:
@@ -86,6 +89,8 @@ class Tables:
             return self._connection.sql(sql).to_arrow_reader(1024)
         except duckdb.Error as error:
             raise DataError(self._explain(str(error))) from None
+        except RuntimeError as error:
+            raise _interrupted(error) from None
 
     def close(self) -> None:
         """Let go of the tables, and of questions that were not answered to the end."""
@@ -107,6 +112,9 @@ class Tables:
         for name, table in needs.items():
             if table in self._missing and f"Table with name {name} does not exist" in message:
                 return f"There is no table {table} yet. `{_MADE_BY[table]}` makes it."
+        if found := re.search(r"Table with name (\S+) does not exist", message):
+            there = [name for name, table in needs.items() if table not in self._missing]
+            return f"There is no table {found[1]}. There are: {', '.join([*there, 'versions'])}."
         return message
 
 
@@ -140,16 +148,33 @@ def _write_table(answer: pa.RecordBatchReader) -> None:
     from rich.table import Table
 
     console = Console()
-    if len(answer.schema) * _NARROWEST > console.width:
+    if len(answer.schema) * (_NARROWEST + _BORDER) > console.width:
         _write_records(answer, console)
         return
+    names = _unique(answer.schema.names)
+    rows = [list(map(_short, row.values())) for row in _rows(answer)]
+    longest = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
+    most = _most_each(longest, console.width - 1 - _BORDER * len(names))
     table = Table()
-    for field, name in zip(answer.schema, _unique(answer.schema.names), strict=True):
+    for field, name in zip(answer.schema, names, strict=True):
         number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
-        table.add_column(name, justify="right" if number else "left", no_wrap=True)
-    for row in _rows(answer):
-        table.add_row(*(escape(_short(value)) for value in row.values()))
+        table.add_column(name, justify="right" if number else "left", no_wrap=True, max_width=most)
+    for row in rows:
+        table.add_row(*map(escape, row))
     console.print(table)
+
+
+def _most_each(widths: list[int], room: int) -> int:
+    """The width that no column may pass for all to have room: short ones keep theirs, long ones share what is left."""
+    level = max(widths)
+    for short, width in enumerate(sorted(widths)):
+        # Where the columns shorter than this one keep their widths, and it and all others are of one width.
+        level = room // (len(widths) - short)
+        if width >= level:
+            break
+        room -= width
+        level = width
+    return max(level, 1)
 
 
 def _write_records(answer: pa.RecordBatchReader, console: "Console") -> None:
@@ -201,9 +226,16 @@ def _batches(answer: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         if isinstance(error, BrokenPipeError):
             raise
         raise DataError(str(error).strip()) from None
+    except RuntimeError as error:
+        raise _interrupted(error) from None
     finally:
         # Threads that still scan for an answer that nobody waits for must end before the interpreter does.
         answer.close()
+
+
+def _interrupted(error: RuntimeError) -> BaseException:
+    """Ctrl-C, where DuckDB met it first."""
+    return KeyboardInterrupt() if "interrupted" in str(error).lower() else error
 
 
 def _rows_written(commit: Mapping[str, Any]) -> int | None:

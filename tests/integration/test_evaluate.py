@@ -12,7 +12,7 @@ from batch.evaluate import Summary, run
 from conf.errors import DataError
 from conf.settings import Settings
 from scripts.session import override
-from tests.integration.features import Rows
+from tests.integration.features import MODEL, Rows
 from tests.integration.hand_written import D, HandWritten
 
 KINDS = ("apple", "banana", "cherry", "date")
@@ -53,7 +53,7 @@ def test_kinds_that_lie_apart_in_two_axes_are_told_by_two(table: HandWritten, se
     assert (found.enough, found.parallel_analysis) == (2, 2)
     assert found.reduced[0].neighbours < 0.9 < 0.99 < found.reduced[1].neighbours
     assert 0.1 < found.most_frequent < 0.5
-    assert (found.features_version, found.model_id) == (table.version, "net/weights/recipe")
+    assert (found.features_version, found.model_id) == (table.version, MODEL)
 
 
 def test_the_same_photographs_are_held_out_at_each_run_however_they_lie(table: HandWritten, settings: Settings) -> None:

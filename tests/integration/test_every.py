@@ -26,8 +26,6 @@ def test_it_refreshes_where_anything_has_changed_and_waits_for_whoever_works(
     storage = settings.storage
     given = [f"--set=storage.{name}={getattr(storage, name)}" for name in ("bucket", "prefix", "endpoint")]
     words = ["refresh", "--profile", "test", *given, "-k", "2", "--every", "1s", "--json"]
-    table = HandWritten(storage)
-    table.append(range(400))
     out, told = tmp_path / "out", tmp_path / "told"
     with out.open("w") as stdout, told.open("w") as stderr:
         started = subprocess.Popen(
@@ -48,6 +46,9 @@ def test_it_refreshes_where_anything_has_changed_and_waits_for_whoever_works(
 
     with started:
         try:
+            wait_until(lambda: says("has no rows to fit a PCA on. Drop photographs"))
+            table = HandWritten(storage)
+            table.append(range(400))
             wait_until(lambda: says("Nothing has changed."))
             assert [(line["pca_version"], line["rows"]) for line in done()] == [(1, 400)]
             with Lease(storage, 30, "refresh"):

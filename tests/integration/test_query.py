@@ -89,7 +89,7 @@ def test_a_moment_that_is_none_is_told(ask: Ask, words: list[str], status: int, 
 @pytest.mark.parametrize(
     ("sql", "status", "says"),
     [
-        ("FROM feature", 1, 'Did you mean "features"?'),
+        ("FROM feature", 1, "There is no table feature. There are: features, current, versions."),
         ("SELECT lable FROM features", 1, '"label"'),
         ("FROM reduced", 1, "There is no table reduced yet. `fruits refresh` makes it."),
         ("/no/such.sql", 2, "/no/such.sql cannot be read"),

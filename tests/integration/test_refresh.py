@@ -336,7 +336,11 @@ def append_nothing(spark: "SparkSession", settings: Settings) -> None:
         (overwrite_with(5), 10, "10 components .* 5 feature vectors of length 24 and rank 4: ask for at most 4"),
         (overwrite_with(1), 1, "at least 2 feature vectors, found 1"),
         (append_not_finite, 3, r"features of landing/pear/0901\.jpg hold NaN"),
-        (append_shorter, 3, "are 9 numbers, of others 24: the table mixes models|vectors of 9 and of 24 numbers"),
+        (
+            append_shorter,
+            3,
+            "are 9 numbers, of others 24: they are damaged|vectors of 9 and of 24 numbers",
+        ),
     ],
     ids=["k over the rank", "fewer rows than k", "one row", "not finite", "mixed lengths"],
 )

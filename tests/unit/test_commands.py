@@ -50,6 +50,8 @@ def test_k_and_variance_together_are_misuse() -> None:
         (["--model-version", "2", "--if-drift", "0.1"], "--model-version refits nothing: leave out"),
         (["--model-version", "0"], "x>=1"),
         (["--if-drift", "-1"], "x>=0"),
+        (["--if-drift", "nan"], "x>=0"),
+        (["--if-drift", "0.1", "--solver", "mllib"], "which the solver mllib does not keep"),
         (["--dry-run", "--every", "15m"], "--dry-run does nothing, however often"),
     ],
 )

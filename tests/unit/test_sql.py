@@ -54,3 +54,12 @@ def test_csv_has_lists_of_any_type(capsys: pytest.CaptureFixture[str]) -> None:
 def test_columns_of_one_name_are_all_there(form: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = said("SELECT 1 AS a, 2 AS a, 3 AS a_1", form, capsys)
     assert found == {"csv": "a,a_1,a_1_1\n1,2,3\n", "json": '[\n  {"a": 1, "a_1": 2, "a_1_1": 3}\n]\n'}[form]
+
+
+def test_no_column_is_squeezed_to_nothing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    long = "'" + "x" * 60 + "'"
+    asked = f"SELECT {long} AS key, {long} AS etag, {long} AS sha, 7 AS pca_version, 12345678 AS number"
+    table = said(asked, "table", capsys)
+    assert all(word in table for word in ("key", "etag", "pca_version", "number", " 7 ", " 12345678 ", "xxxxxxxxxxxx…"))
+    assert max(map(len, table.splitlines())) <= 100

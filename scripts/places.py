@@ -1,0 +1,41 @@
+"""Where a command writes a file of the user's: told at once if it cannot, and there only when it is whole."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from conf.errors import SettingsError
+
+
+def check_place(place: Path, example: str) -> None:
+    """Make sure that a file can be at a place.
+
+    Raises
+    ------
+    SettingsError
+        Where it is a folder, or its folder is not there.
+    """
+    if place.is_dir():
+        raise SettingsError(f"{place} is a folder: name a file in it, such as {place / example}.")
+    if not place.absolute().parent.is_dir():
+        raise SettingsError(f"There is no folder {place.parent}: make it, or name another place on this machine.")
+
+
+@contextmanager
+def appearing(place: Path) -> Iterator[Path]:
+    """A path beside the place to write to, which takes the place at the end; what fails leaves what was there."""
+    part = place.absolute().with_name(f"{place.name}.part")
+    _remove(part)  # of one that was killed
+    try:
+        yield part
+        part.replace(place)
+    finally:
+        _remove(part)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
