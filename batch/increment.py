@@ -111,9 +111,7 @@ def since(store: ObjectStore, pinned: Pinned, kept: Kept, parallelism: int) -> I
     new, lost = came_ids - went_ids, went_ids - came_ids
     keys = {key for key, *_ in new | lost}
     # All rows of the keys that are touched, as they are and as they were.
-    now = _table(
-        pinned.scan((*COLUMNS, _FILE), ds.field("key").isin(pa.array(sorted(keys), pa.string()))) if keys else ()
-    )
+    now = _rows_of(pinned, keys)
     then = pa.concat_tables([_without(now, new), _without(went, went_ids - lost)])
     counts, counted = counting(now, pinned.model_id), counting(then, pinned.model_id)
     if len(counted - counts) > _MOST * kept.statistics.n:
@@ -137,6 +135,18 @@ def since(store: ObjectStore, pinned: Pinned, kept: Kept, parallelism: int) -> I
     if increment.bytes > _MOST * pinned.bytes:
         return AllRows("the rows that have changed lie in files that are more than half of features")
     return increment
+
+
+def _rows_of(pinned: Pinned, keys: set[str]) -> pa.Table:
+    """What tells which rows count, of all rows of some keys, and the file that each is in.
+
+    Of most files the keys are read, and no more.
+    """
+    if not keys:
+        return _table(())
+    of_keys = ds.field("key").isin(pa.array(sorted(keys), pa.string()))
+    files = {file for batch in pinned.scan((_FILE,), of_keys) for file in batch.column(_FILE).unique().to_pylist()}
+    return _table(pinned.scan((*COLUMNS, _FILE), of_keys, files))
 
 
 def _worth(pinned: Pinned, sizes: Mapping[Any, int]) -> bool:

@@ -1,7 +1,7 @@
 """Pinning the features table: which files make up the version of now, which rows still count, and who reads what."""
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -52,8 +52,12 @@ class Pinned:
         """Of the table: another at the same place, has another history."""
         return str(self.table.metadata().id)
 
-    def scan(self, columns: Iterable[str], rows: "ds.Expression | None" = None) -> Iterator[pa.RecordBatch]:
-        """Short columns of all rows, or of those for which an expression holds.
+    def scan(
+        self, columns: Iterable[str], rows: "ds.Expression | None" = None, files: Collection[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Short columns of all rows, or of those for which an expression holds, or of those in some files.
+
+        Files are named as pyarrow's column `__filename` does.
 
         Raises
         ------
@@ -61,9 +65,11 @@ class Pinned:
             Where the store fails, or a data file is gone.
         """
         with reading(self.storage):
-            scanner = dataset(self.table, self.storage).scanner(
-                list(columns), filter=rows, fragment_readahead=_FILES_AT_ONCE
-            )
+            whole = dataset(self.table, self.storage)
+            if files is not None:
+                parts = [part for part in whole.get_fragments() if part.path in files]
+                whole = ds.FileSystemDataset(parts, whole.schema, whole.format, whole.filesystem)
+            scanner = whole.scanner(list(columns), filter=rows, fragment_readahead=_FILES_AT_ONCE)
             yield from scanner.to_batches()
 
 
