@@ -7,12 +7,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import obstore
 import pytest
 from click.testing import CliRunner, Result
 
+from conf.delta import open_table
+from conf.errors import StorageError
 from conf.settings import Settings
 from scripts.fruits import fruits
 from tests.integration.features import Rows, draw_vectors, write
+from tests.integration.hand_written import HandWritten
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -98,3 +102,12 @@ def test_a_moment_that_is_none_is_told(ask: Ask, words: list[str], status: int, 
 def test_a_wrong_question_is_told(ask: Ask, sql: str, status: int, says: str) -> None:
     said = ask(sql)
     assert (said.exit_code, says in said.stderr) == (status, True), said.output
+
+
+def test_a_damaged_log_is_one_message(settings: Settings) -> None:
+    table = HandWritten(settings.storage)
+    table.append(range(3))
+    path = f"{table.folder}_delta_log/{table.version:020}.json"
+    obstore.put(table.store, path, bytes(obstore.get(table.store, path).bytes())[:-40])
+    with pytest.raises(StorageError, match=r"tables/features cannot be read: .* Restore its _delta_log/ from a copy"):
+        open_table(settings.storage, "features")
