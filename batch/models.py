@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -98,7 +99,7 @@ class ModelTables:
         """
         return cls(storage, *open_tables(storage, "pca_models", "reduced"))
 
-    @property
+    @cached_property
     def published(self) -> int | None:
         """The version of the model that made `reduced`; None before the first refresh."""
         # All rows are of one version.
@@ -145,7 +146,7 @@ class ModelTables:
             + (f"the newest is {self._last}." if self._last else "it has none yet. Run `fruits refresh` first.")
         )
 
-    @property
+    @cached_property
     def _last(self) -> int | None:
         return None if self.models is None else TableLog(self.models, self.storage).largest("pca_version")
 

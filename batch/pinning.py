@@ -65,11 +65,9 @@ class Pinned:
             Where the store fails, or a data file is gone.
         """
         with reading(self.storage):
-            whole = dataset(self.table, self.storage)
-            if files is not None:
-                parts = [part for part in whole.get_fragments() if part.path in files]
-                whole = ds.FileSystemDataset(parts, whole.schema, whole.format, whole.filesystem)
-            scanner = whole.scanner(list(columns), filter=rows, fragment_readahead=_FILES_AT_ONCE)
+            scanner = dataset(self.table, self.storage, files).scanner(
+                list(columns), filter=rows, fragment_readahead=_FILES_AT_ONCE
+            )
             yield from scanner.to_batches()
 
 

@@ -203,7 +203,7 @@ def run(
                 replace_all(spark, snapshot, model, lease.check)
             with _can_wait("Small files of the tables stay for now"):
                 compact(spark, storage, grown, lease.check)
-            if settings.pca.solver == "exact":
+            if plan.keeps_sums:
                 lease.check()
                 _leave(store, plan.pinned, snapshot, sums)
         with _timed(seconds, "upkeep"):

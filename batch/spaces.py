@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
+from batch.arrow import mask_of
 from batch.currency import COLUMNS, counting
 from batch.models import Model, ModelTables
 from batch.pinning import pin, whole
@@ -44,7 +45,7 @@ class Reduced:
         self.model: Model = tables.load(version)
         self.model_id = self.model.model_id
         self.says = f"{self.model.pca.k_} components of PCA version {version}"
-        self.versions: dict[str, str | int | None] = {
+        self.versions: Versions = {
             "model_id": self.model_id,
             "pca_version": version,
             "features_version": tables.features_version,
@@ -81,7 +82,7 @@ class Features:
         self._snapshot = whole(self._pinned, 1)
         self.model_id = self._pinned.model_id
         self.says = f"the features of {self.model_id}"
-        self.versions: dict[str, str | int | None] = {
+        self.versions: Versions = {
             "model_id": self.model_id,
             "features_version": self._pinned.version,
         }
@@ -92,15 +93,13 @@ class Features:
 
     def find(self, key: str) -> NDArray[np.float32] | None:
         """The vector of a photograph; None where it is not there, or its newest version is of another network."""
-        found = pa.Table.from_batches([*self._pinned.scan((*COLUMNS, "features"), ds.field("key") == key)])
+        batches = [*self._pinned.scan((*COLUMNS, "features"), ds.field("key") == key)]
+        if not batches:
+            return None  # what the log says of each file's keys rules it out
+        found = pa.Table.from_batches(batches)
         counts = counting(found.select(COLUMNS), self.model_id)
-        chosen = (
-            batch
-            for at, row in enumerate(ids(found.to_batches()))
-            if row in counts
-            for batch in found[at : at + 1].to_batches()
-        )
-        return next((vectors(batch)[0] for batch in chosen), None)
+        chosen = found.filter(mask_of(np.fromiter((row in counts for row in ids(batches)), np.bool_, found.num_rows)))
+        return next((vectors(batch)[0] for batch in chosen.to_batches() if batch.num_rows), None)
 
     def scan(self) -> Iterator[Batch]:
         """All photographs, and their vectors (m, d). StorageError where the store fails."""

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
@@ -112,16 +112,24 @@ def open_tables(storage: Storage, *tables: str) -> tuple[DeltaTable | None, ...]
         return tuple(pool.map(lambda table: open_table(storage, table), tables))
 
 
-def dataset(opened: DeltaTable, storage: Storage) -> "Dataset":
+def dataset(opened: DeltaTable, storage: Storage, files: Collection[str] | None = None) -> "Dataset":
     """The rows of an opened table, for scans that read only the columns and row groups they need.
+
+    Those of some files, where these are named, as the log and pyarrow's column `__filename` do.
 
     Through pyarrow's own S3 client. The one that delta-rs would give it is Python called from pyarrow's threads, and a
     process that ends before these do is aborted: half of the short ones were.
     """
+    from pyarrow.dataset import FileSystemDataset
     from pyarrow.fs import SubTreeFileSystem
 
     root = opened.table_uri.removeprefix("s3://").rstrip("/")
-    return opened.to_pyarrow_dataset(filesystem=SubTreeFileSystem(root, arrow_filesystem(storage)))
+    whole = opened.to_pyarrow_dataset(filesystem=SubTreeFileSystem(root, arrow_filesystem(storage)))
+    if files is None:
+        return whole
+    parts = [part for part in whole.get_fragments() if part.path in files]
+    # Of the whole's schema: a file by itself does not say that its times are in UTC.
+    return FileSystemDataset(parts, whole.schema, whole.format, whole.filesystem)
 
 
 @contextmanager

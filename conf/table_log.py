@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
-from pyarrow.dataset import FileSystemDataset
 
 from conf.delta import dataset, read_columns, reading
 from conf.settings import Storage
@@ -90,9 +89,4 @@ class TableLog:
     def _unclear(self, mask: pa.ChunkedArray) -> list["Dataset"]:
         """The files that a mask picks, as one dataset; none where it picks no file."""
         paths = set(self._added["path"].filter(mask).to_pylist())
-        if not paths:
-            return []
-        whole = dataset(self._opened, self._storage)
-        parts = [part for part in whole.get_fragments() if part.path in paths]
-        # Of the whole's schema: a file by itself does not say that its times are in UTC.
-        return [FileSystemDataset(parts, whole.schema, whole.format, whole.filesystem)]
+        return [dataset(self._opened, self._storage, paths)] if paths else []

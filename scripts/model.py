@@ -28,7 +28,7 @@ def command(settings: Settings, place: Path, model_version: int | None, form: st
     fruits model pca-3/ --model-version 3 --format mllib
     """
     from batch.interchange import to_mllib, write_npz
-    from batch.models import load, published
+    from batch.models import ModelTables
     from conf.errors import DataError, SettingsError
     from conf.spark_errors import explained
     from scripts.places import appearing, check_place
@@ -37,10 +37,11 @@ def command(settings: Settings, place: Path, model_version: int | None, form: st
         raise SettingsError(f"{place} is there already: name a new folder.")
     check_place(place, "pca.npz")
     with opened(settings) as settings:
-        version = model_version or published(settings.storage)
+        tables = ModelTables.open(settings.storage)
+        version = model_version or tables.published
         if version is None:
             raise DataError(f"{settings.storage.table_uri('reduced')} has no model yet. Run `fruits refresh` first.")
-        model = load(settings.storage, version)
+        model = tables.load(version)
         if form == "npz":
             with appearing(place) as part, part.open("wb") as file:
                 write_npz(model, file)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import duckdb
 import pyarrow as pa
 
-from conf.delta import as_of, dataset, open_table
+from conf.delta import as_of, dataset, open_tables
 from conf.errors import DataError
 from conf.settings import Storage
 from conf.tables import NAMES, VIEWS
@@ -60,7 +60,8 @@ class Tables:
     def __init__(self, storage: Storage, at: Mapping[str, int | datetime]) -> None:
         self._connection = duckdb.connect()
         self._connection.execute("SET TimeZone = 'UTC'")
-        self._opened = {name: opened for name in NAMES if (opened := open_table(storage, name)) is not None}
+        found = zip(NAMES, open_tables(storage, *NAMES), strict=True)
+        self._opened = {name: opened for name, opened in found if opened is not None}
         self._missing = set(NAMES) - self._opened.keys()
         for name, opened in self._opened.items():
             if name in at:
@@ -100,12 +101,17 @@ class Tables:
     def _versions(self) -> pa.Table:
         """What has made each version of each table, newest first: a file of the log each, so only where it is asked."""
         rows = [
-            (name, commit["version"], commit["timestamp"], commit.get("operation"), _rows_written(commit))
+            {
+                "table_name": name,
+                "version": commit["version"],
+                "committed_at": commit["timestamp"],
+                "operation": commit.get("operation"),
+                "rows_written": _rows_written(commit),
+            }
             for name, opened in self._opened.items()
             for commit in opened.history()
         ]
-        columns = dict(zip(_VERSIONS.names, map(list, zip(*rows, strict=True)), strict=True)) if rows else {}
-        return pa.table(columns, schema=_VERSIONS) if rows else _VERSIONS.empty_table()
+        return pa.Table.from_pylist(rows, schema=_VERSIONS)
 
     def _explain(self, message: str) -> str:
         needs = {name: name for name in NAMES} | {view: table for view, (table, _) in VIEWS.items()}

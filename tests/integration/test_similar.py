@@ -94,6 +94,8 @@ def test_what_cannot_be_asked_is_one_message(
     bad.write_bytes(next(photo.data for photo in draw_bad_objects(seed=3) if photo.data))
     for words, says in [
         (["no/such.jpg"], "no/such.jpg is no file here, and "),
+        (["no/such.jpg", "--space=features"], "no/such.jpg is no file here, and "),
+        (["zzz/such.jpg", "--space=features"], "zzz/such.jpg is no file here, and "),
         ([str(bad)], f"{bad} cannot be featurized: "),
         ([f"--set=storage.prefix={settings.storage.prefix}", "a/b.jpg"], "Run `fruits refresh` first."),
         ([f"--set=storage.prefix={settings.storage.prefix}", "a/b.jpg", "--space=features"], "no rows to fit a PCA on"),
