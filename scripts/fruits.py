@@ -22,6 +22,7 @@ COMMANDS = (
     "model",
     "query",
     "similar",
+    "explore",
     "export",
     "status",
     "reprocess",

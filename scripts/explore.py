@@ -1,0 +1,99 @@
+"""`fruits explore`: one page to look at what is in the store, in a browser, without Spark."""
+
+from pathlib import Path
+
+import click
+
+from conf.settings import Settings
+from scripts.session import opened, say, takes_settings
+
+_FORMS = ("html", "parquet")
+_MOST = 50_000
+_PICTURES = 5_000
+_COMPONENTS = 32
+
+
+@click.command(name="explore")
+@takes_settings
+@click.argument("place", metavar="[FILE]", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(_FORMS),
+    default="html",
+    show_default=True,
+    help="parquet: what the embedding-atlas program opens.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=_MOST,
+    show_default=True,
+    help="Photographs at most, chosen evenly; always the same ones.",
+)
+@click.option(
+    "--components",
+    type=click.IntRange(2),
+    default=_COMPONENTS,
+    show_default=True,
+    help="Components at most, the first ones.",
+)
+@click.option(
+    "--pictures",
+    type=click.IntRange(0),
+    default=_PICTURES,
+    show_default=True,
+    help="Photographs at most that are read for a small picture; a kilobyte or two each in the file.",
+)
+@click.option("--open/--no-open", "opens", default=None, help="Show the page in a browser. Default: on a terminal.")
+def command(
+    settings: Settings,
+    place: Path | None,
+    form: str,
+    limit: int,
+    components: int,
+    pictures: int,
+    opens: bool | None,
+) -> None:
+    """Write a page that shows the reduced vectors, with the photographs, and how the store is doing.
+
+    FILE is explorer.html unless named. It is all in one file, and asks no network. It holds small pictures, and keys:
+    share it as you would share the photographs.
+
+    \b
+    fruits explore
+    fruits explore fruits.html --no-open --pictures 500
+    fruits explore photographs.parquet --format parquet
+    """
+    import sys
+
+    from scripts.overview import overview
+    from scripts.places import appearing, check_place
+    from scripts.progress import track
+    from scripts.sample import sample
+    from scripts.sql import tables
+    from streaming.thumbnails import thumbnails
+
+    place = place or Path(f"explorer.{form}")
+    check_place(place, f"explorer.{form}")
+    with opened(settings) as settings, tables(settings.storage) as asked, appearing(place) as part:
+        told = overview(settings.storage, asked)
+        chosen = sample(asked, limit, min(components, told.pca.k_))
+        versions = chosen.versions(pictures)
+        small = track(thumbnails(settings, versions), "Pictures", len(versions))
+        if form == "html":
+            from scripts.explorer import write
+
+            write(part, told, chosen, small)
+        else:
+            from scripts.atlas import write as write_atlas
+
+            write_atlas(part, told, chosen, small)
+    said = f"{len(chosen)} of {told.accounting.reduced}" if len(chosen) < told.accounting.reduced else str(len(chosen))
+    say(f"{said} photographs, {place.stat().st_size / 1e6:.1f} MB:")
+    if form == "parquet":
+        click.echo(f"uvx embedding-atlas {place} --x x --y y --image image")
+        return
+    click.echo(place.absolute().as_uri())
+    if sys.stdout.isatty() if opens is None else opens:
+        click.launch(place.absolute().as_uri())
