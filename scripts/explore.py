@@ -79,7 +79,7 @@ def command(
     with opened(settings) as settings, tables(settings.storage) as asked, appearing(place) as part:
         told = overview(settings.storage, asked)
         chosen = sample(asked, limit, min(components, told.pca.k_))
-        versions = chosen.versions(pictures)
+        versions = chosen.versions(range(min(pictures, len(chosen))))
         small = track(thumbnails(settings, versions), "Pictures", len(versions))
         if form == "html":
             from scripts.explorer import write

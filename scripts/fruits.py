@@ -23,6 +23,7 @@ COMMANDS = (
     "query",
     "similar",
     "explore",
+    "report",
     "export",
     "status",
     "reprocess",

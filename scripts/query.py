@@ -1,5 +1,6 @@
 """`fruits query`: SQL over the tables, without Spark."""
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ from scripts.session import opened, takes_settings
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from click.shell_completion import CompletionItem
 
 
 def _moments(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> "dict[str, int | datetime]":
@@ -50,9 +53,25 @@ def _statement(_: click.Context, __: click.Parameter, value: str) -> str:
         raise click.BadParameter(f"{value} cannot be read: {error}.") from None
 
 
+def _completed(_: click.Context, __: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+    """A file's name; or SQL whose last word is begun, with each name of a table or a column that it may become."""
+    from click.shell_completion import CompletionItem
+
+    from conf.tables import COLUMNS, NAMES, VIEWS, column_names
+
+    word = re.split(r"\W", incomplete)[-1]
+    if word == incomplete:
+        return [CompletionItem(incomplete, type="file")]
+    before = incomplete.removesuffix(word)
+    names = {*NAMES, *VIEWS, "versions", *(name for table in COLUMNS for name in column_names(table))}
+    fit = [before + name for name in sorted(names) if name.startswith(word.lower())]
+    # A shell that is left no choice ends the quotes as well, in the middle of a question.
+    return [CompletionItem(name) for name in (fit if len(fit) > 1 else [*fit, *(f"{name} " for name in fit)])]
+
+
 @click.command(name="query")
 @takes_settings
-@click.argument("sql", metavar="SQL|FILE.sql|-", callback=_statement)
+@click.argument("sql", metavar="SQL|FILE.sql|-", callback=_statement, shell_complete=_completed)
 @click.option(
     "--at",
     multiple=True,
@@ -66,7 +85,8 @@ def _statement(_: click.Context, __: click.Parameter, value: str) -> str:
     type=click.Choice(["table", "csv", "json", "parquet"]),
     help="Default: table on a terminal, csv in a pipe.",
 )
-def command(settings: Settings, sql: str, at: "dict[str, int | datetime]", form: str | None) -> None:
+@click.option("--explain", is_flag=True, help="Say how the answer would be worked out, and do not.")
+def command(settings: Settings, sql: str, at: "dict[str, int | datetime]", form: str | None, explain: bool) -> None:
     """Ask the tables: features, rejects, reduced, pca_models.
 
     Beside them: current, of features the newest version of each key; versions, what made each version of each table.
@@ -76,14 +96,20 @@ def command(settings: Settings, sql: str, at: "dict[str, int | datetime]", form:
     fruits query "SELECT key, reason, detail FROM rejects" --format csv
     fruits query "FROM reduced" --format parquet > reduced.parquet
     fruits query "SELECT count(*) FROM features" --at features=3
+    fruits query "SELECT key FROM reduced WHERE label = 'pear'" --explain
     fruits query report.sql --at 2026-05-04T10:00
     """
     from typing import cast
 
     from scripts.sql import Form, tables, write
 
+    if explain and form:
+        raise click.UsageError("--explain gives no rows: leave out --format.")
     form = form or ("table" if sys.stdout.isatty() else "csv")
     if form == "parquet" and sys.stdout.isatty():
         raise click.UsageError("Parquet is not for a terminal: add > FILE.parquet")
     with opened(settings) as settings, tables(settings.storage, at) as asked:
-        write(asked.ask(sql), cast(Form, form))
+        if explain:
+            click.echo(asked.explain(sql))
+        else:
+            write(asked.ask(sql), cast(Form, form))

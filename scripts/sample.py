@@ -1,5 +1,6 @@
 """Photographs of `reduced` with what `features` tells of them: all, or as many as a page can show."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,10 +42,17 @@ class Sample:
     def __len__(self) -> int:
         return len(self.vectors)
 
-    def versions(self, most: int) -> list[Landed]:
-        """The first of them, as the landing zone has them."""
+    def versions(self, chosen: Sequence[int]) -> list[Landed]:
+        """Some of them, as the landing zone has them."""
         columns = ("key", "etag", "size", "last_modified")
-        return [Landed(**row) for row in self.rows.slice(0, most).select(columns).to_pylist()]
+        return [Landed(**row) for row in self.rows.select(columns).take(pa.array(chosen, pa.int64())).to_pylist()]
+
+    def typical(self, label: str, most: int) -> list[int]:
+        """Of one label, those that are nearest to its mean, the nearest first."""
+        rows = np.flatnonzero(np.array([one == label for one in self.rows["label"].to_pylist()], np.bool_))
+        away = self.vectors[rows] - self.vectors[rows].mean(axis=0)
+        nearest: list[int] = rows[np.argsort((away**2).sum(axis=1), kind="stable")[:most]].tolist()
+        return nearest
 
 
 def sample(asked: Tables, most: int, components: int) -> Sample:

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from scripts.terminal import cards
+
 _CLOCK = "%Y-%m-%d %H:%M:%S UTC"
 # Units of time, and how many seconds each has; one is used from two of it on.
 _UNITS = {"days": 86_400, "h": 3600, "min": 60}
@@ -208,11 +210,15 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def show_similar(neighbours: Sequence[Mapping[str, Any]]) -> None:
-    """Print the photographs nearest to one."""
+def show_similar(neighbours: Sequence[Mapping[str, Any]], pictures: Sequence[bytes | None]) -> None:
+    """Print the photographs nearest to one; their pictures first, where there are any to show."""
+    console = Console()
+    if pictures:
+        captions = [f"{number} {one['label']}" for number, one in enumerate(neighbours, 1)]
+        console.print(cards(pictures, captions))
     table = Table(box=None)
-    for name in ("distance", "label", "key"):
-        table.add_column(name, justify="right" if name == "distance" else "left", overflow="fold")
-    for one in neighbours:
-        table.add_row(f"{one['distance']:.3f}", escape(one["label"]), escape(one["key"]))
-    Console().print(table, highlight=False)
+    for name in ("", "distance", "label", "key"):
+        table.add_column(name, justify="left" if name in ("label", "key") else "right", overflow="fold")
+    for number, one in enumerate(neighbours, 1):
+        table.add_row(str(number), f"{one['distance']:.3f}", escape(one["label"]), escape(one["key"]))
+    console.print(table, highlight=False)

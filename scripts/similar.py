@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     show_default=True,
     help="Vectors of the last refresh, or all that the network says, of photographs that came since, too.",
 )
+@click.option("--pictures/--no-pictures", default=None, help="Default: in a terminal with sixteen million colours.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
-def command(settings: Settings, what: str, count: int, space: "SpaceName", as_json: bool) -> None:
+def command(
+    settings: Settings, what: str, count: int, space: "SpaceName", pictures: bool | None, as_json: bool
+) -> None:
     """Find the photographs that look most like one: a file on this machine, or a key of the landing zone.
 
     A file is featurized as a stream would, and nothing of it is kept. The search is exact.
@@ -40,10 +43,13 @@ def command(settings: Settings, what: str, count: int, space: "SpaceName", as_js
     import json
     from dataclasses import asdict
 
+    from rich.console import Console
+
     from batch.similar import nearest
     from batch.spaces import space_of
     from conf.errors import DataError
     from scripts.show import show_similar
+    from scripts.terminal import shows_pictures
 
     with opened(settings) as settings:
         where = space_of(settings.storage, space)
@@ -61,11 +67,13 @@ def command(settings: Settings, what: str, count: int, space: "SpaceName", as_js
                 )
             vector = found
         neighbours = [asdict(neighbour) for neighbour in nearest(where, vector, count, key)]
+        shown = not as_json and (shows_pictures(Console()) if pictures is None else pictures)
+        small = _pictures(settings, neighbours) if shown else []
     if as_json:
         click.echo(json.dumps(neighbours, indent=2))
     else:
         say(f"Nearest to {what} in {where.says}:")
-        show_similar(neighbours)
+        show_similar(neighbours, small)
 
 
 def _key(settings: Settings, what: str) -> str:
@@ -73,6 +81,22 @@ def _key(settings: Settings, what: str) -> str:
     key = re.sub(rf"^s3a?://{re.escape(settings.storage.bucket)}/", "", what)
     landing = settings.storage.landing
     return key if key.startswith(landing) else landing + key
+
+
+def _pictures(settings: Settings, neighbours: list[dict[str, Any]]) -> list[bytes | None]:
+    """A small picture of each; None where it has left the store."""
+    import pyarrow.dataset as ds
+
+    from conf.delta import open_table, read_columns
+    from streaming.manifests import Landed
+    from streaming.thumbnails import thumbnails
+
+    features = open_table(settings.storage, "features")
+    columns = ("key", "etag", "size", "last_modified")
+    keys = ds.field("key").isin([one["key"] for one in neighbours])
+    rows = read_columns(features, settings.storage, columns, keys).to_pylist() if features else []
+    versions = {(row["key"], row["etag"]): Landed(**row) for row in rows}
+    return list(thumbnails(settings, [versions[one["key"], one["etag"]] for one in neighbours]))
 
 
 def _features(settings: Settings, path: Path, model_id: str) -> "NDArray[np.float32]":

@@ -1,8 +1,11 @@
-"""The explorer's page, where people look at it: in a browser, from its file, with no network."""
+"""The explorer's page, where people look at it: in a browser, from its file, with no network; and the report."""
 
 import csv
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +25,7 @@ from scripts.explorer import write
 from scripts.fruit_photos import draw_bad_objects, draw_photos
 from scripts.fruits import fruits
 from scripts.overview import overview
+from scripts.pages import write as write_pages
 from scripts.sample import Sample, sample
 from scripts.session import override
 from scripts.sql import tables
@@ -350,6 +354,48 @@ def test_a_limit_takes_the_same_ones_each_time(explore: Explore, tmp_path: Path)
         keys.append([row["key"] for row in pq.ParquetFile(place).read().to_pylist()])
     assert keys[0] == keys[1]
     assert len(set(keys[0])) == 7
+
+
+def report(settings: Settings, *words: object) -> Result:
+    given = [f"--set=storage.{name}={getattr(settings.storage, name)}" for name in ("bucket", "prefix", "endpoint")]
+    return CliRunner().invoke(fruits, ["report", "--profile", "test", *given, *map(str, words)])
+
+
+def test_a_report_is_two_pages_of_the_same_figures(store: Settings, tmp_path: Path) -> None:
+    said = report(store, tmp_path / "report.pdf")
+    assert (said.exit_code, said.stdout.strip()) == (0, (tmp_path / "report.pdf").as_uri()), said.output
+    pdf = (tmp_path / "report.pdf").read_bytes()
+    assert (pdf[:5], pdf.count(b"/Type /Page\n") + pdf.count(b"/Type /Page ")) == (b"%PDF-", 2)
+    assert report(store, tmp_path / "report.html").exit_code == 0
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    words = html.partition('<div class="words">')[2].partition("</div>")[0]
+    assert "25 photographs of" in words
+    assert "PCA version 2 keeps 6 of 1,280 dimensions" in words
+    for reason, count in Counter(row["reason"] for row in rows(store, "rejects")).items():
+        assert f"{count} {reason}" in words
+    # The map, and of each photograph of the twelve labels with most of them a picture, but of the one that is gone.
+    labels = Counter(row["label"] for row in photographs(store).values())
+    assert html.count("<image") == 1 + sum(count for _, count in labels.most_common(12)) - 1
+
+
+def test_a_report_bears_any_label(store: Settings, tmp_path: Path) -> None:
+    with tables(store.storage) as asked:
+        told, few = overview(store.storage, asked), sample(asked, 25, 6)
+    for name in ("$x_1$", "苹果", "<b>&amp;", "", "x" * 300):
+        rows = few.rows.set_column(2, "label", pa.array([name] * len(few)))
+        changed = replace(told, labels=[{"label": name, "photographs": len(few)}])
+        write_pages(tmp_path / "report.html", "html", changed, Sample(rows, few.vectors), {name: []})
+        drawn = (tmp_path / "report.html").read_text(encoding="utf-8")
+        assert (escape(name[:17]) or "(no label)") in drawn
+
+
+def test_what_cannot_be_reported_is_one_message(settings: Settings, tmp_path: Path) -> None:
+    for words, status, says in [
+        ([tmp_path / "report.docx"], 2, "tells no format: end it in .pdf, .html"),
+        ([tmp_path / "report.pdf"], 1, "Run `fruits refresh` first."),
+    ]:
+        said = report(settings, *words)
+        assert (said.exit_code, says in said.stderr) == (status, True), said.output
 
 
 def test_what_cannot_be_done_is_one_message(explore: Explore, settings: Settings, tmp_path: Path) -> None:

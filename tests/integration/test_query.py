@@ -37,9 +37,13 @@ def between(spark: "SparkSession", module_settings: Settings) -> datetime:
 
 
 @pytest.fixture
-def ask(between: datetime, module_settings: Settings) -> Ask:
+def given(between: datetime, module_settings: Settings) -> list[str]:
     storage = module_settings.storage
-    given = [f"--set=storage.{name}={getattr(storage, name)}" for name in ("bucket", "prefix", "endpoint")]
+    return [f"--set=storage.{name}={getattr(storage, name)}" for name in ("bucket", "prefix", "endpoint")]
+
+
+@pytest.fixture
+def ask(given: list[str]) -> Ask:
     return lambda *words, stdin=None: CliRunner().invoke(
         fruits, ["query", "--profile", "test", *given, "--format", "json", *words], input=stdin
     )
@@ -102,6 +106,15 @@ def test_a_moment_that_is_none_is_told(ask: Ask, words: list[str], status: int, 
 def test_a_wrong_question_is_told(ask: Ask, sql: str, status: int, says: str) -> None:
     said = ask(sql)
     assert (said.exit_code, says in said.stderr) == (status, True), said.output
+
+
+def test_a_question_is_explained_and_not_answered(given: list[str]) -> None:
+    sql = "SELECT key FROM features WHERE label = 'pear'"
+    said = CliRunner().invoke(fruits, ["query", "--profile", "test", *given, sql, "--explain"])
+    assert said.exit_code == 0, said.output
+    assert "\"label\" = 'pear'" in said.stdout
+    assert "Projections: key" in said.stdout
+    assert "landing/pear" not in said.stdout
 
 
 def test_a_damaged_log_is_one_message(settings: Settings) -> None:

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import obstore
 import pytest
 from click.testing import CliRunner, Result
 
 from batch.refresh import run as refresh
+from conf.s3 import object_store
 from conf.settings import Settings
 from scripts.drop import drop
 from scripts.fruit_photos import draw_bad_objects, draw_photos
@@ -85,6 +87,21 @@ def test_what_came_since_the_refresh_is_in_features_alone(ask: Ask) -> None:
     said = ask("later/1.jpg")
     assert (said.exit_code, said.stdout) == (1, "")
     assert "--space features has those that came since the last refresh, too." in said.stderr
+
+
+def test_pictures_are_shown_above_where_they_are_there(ask: Ask, store: Settings) -> None:
+    storage = store.storage
+    near = [one["key"] for one in json.loads(ask(key(7), "-n", "3", "--json").stdout)]
+    assert "▀" not in ask(key(7), "-n", "3").stdout  # no terminal
+    shown = ask(key(7), "-n", "3", "--pictures").stdout
+    assert shown.count("▀") == 3 * 14 * 7
+    there = obstore.get(object_store(storage), near[1]).bytes()
+    obstore.delete(object_store(storage), near[1])
+    try:
+        less = ask(key(7), "-n", "3", "--pictures").stdout
+    finally:
+        obstore.put(object_store(storage), near[1], bytes(there))
+    assert (less.count("▀"), less.count("gone")) == (2 * 14 * 7, 1)
 
 
 def test_what_cannot_be_asked_is_one_message(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from conf.tables import Reason
@@ -156,3 +157,23 @@ def test_dropped_files_are_named_by_their_folder(tmp_path: Path) -> None:
     ]
     assert [name for _, name in name_files(folder / "loose.jpg")] == ["harvest/loose.jpg"]
     assert [name for _, name in name_files(folder / "loose.jpg", "kiwi")] == ["kiwi/loose.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("begun", "offered"),
+    [
+        ("SELECT lab", ["SELECT label", "SELECT label "]),
+        ("SELECT label FROM re", ["SELECT label FROM rejects", "SELECT label FROM reduced"]),
+        ("SELECT max(wid", ["SELECT max(width", "SELECT max(width "]),
+        ("SELECT nothing_like_it", []),
+    ],
+)
+def test_the_shell_completes_names_of_tables_and_columns(begun: str, offered: list[str]) -> None:
+    found = ShellComplete(fruits, {}, "fruits", "_FRUITS_COMPLETE").get_completions(["query"], begun)
+    assert set(offered) <= {item.value for item in found}
+    assert bool(found) == bool(offered)
+
+
+def test_the_shell_completes_files_of_sql() -> None:
+    (item,) = ShellComplete(fruits, {}, "fruits", "_FRUITS_COMPLETE").get_completions(["query"], "repo")
+    assert (item.type, item.value) == ("file", "repo")

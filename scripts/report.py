@@ -1,0 +1,52 @@
+"""`fruits report`: the explorer's figures on two pages, for somebody who will not click."""
+
+from pathlib import Path
+
+import click
+
+from conf.settings import Settings
+from scripts.session import opened, say, takes_settings
+
+_FORMS = ("pdf", "html")
+_MOST = 50_000
+_EACH = 4
+
+
+@click.command(name="report")
+@takes_settings
+@click.argument("place", metavar="[FILE]", required=False, type=click.Path(path_type=Path), default="report.pdf")
+@click.option("--format", "form", type=click.Choice(_FORMS), help="Default: as the file's name ends.")
+def command(settings: Settings, place: Path, form: str | None) -> None:
+    """Write what is in the store, and how it is doing, on two pages. FILE is report.pdf unless named.
+
+    It holds small pictures, and keys of what was refused: share it as you would share the photographs.
+
+    \b
+    fruits report
+    fruits report monday.html
+    """
+    from scripts.overview import overview
+    from scripts.places import appearing, check_place
+    from scripts.progress import track
+    from scripts.sample import sample
+    from scripts.sql import tables
+    from streaming.thumbnails import thumbnails
+
+    chosen = form or next((known for known in _FORMS if place.suffix == f".{known}"), None)
+    if chosen is None:
+        raise click.UsageError(f"{place.name!r} tells no format: end it in .{', .'.join(_FORMS)}, or give --format.")
+    check_place(place, "report.pdf")
+    with opened(settings) as settings, tables(settings.storage) as asked, appearing(place) as part:
+        from scripts.pages import LABELS, write
+
+        told = overview(settings.storage, asked)
+        some = sample(asked, _MOST, min(32, told.pca.k_))
+        labels = [one["label"] for one in told.labels[:LABELS]]
+        rows = [(label, row) for label in labels for row in some.typical(label, _EACH)]
+        small = track(thumbnails(settings, some.versions([row for _, row in rows])), "Pictures", len(rows))
+        pictures: dict[str, list[bytes]] = {label: [] for label in labels}
+        for (label, _), data in zip(rows, small, strict=True):
+            pictures[label] += [data] if data else []
+        write(part, chosen, told, some, pictures)
+    say(f"{len(some)} photographs on two pages:")
+    click.echo(place.absolute().as_uri())
