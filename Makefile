@@ -4,10 +4,10 @@ READY := .venv/.ready
 ON_CLUSTER := stream crash queue_stream clean_stream reprocess changeover rebuild upkeep refresh fruits360
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test chaos cluster clean
+.PHONY: help setup demo check test chaos cluster pictures clean
 
 help: ## List what there is to run.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY) ## Python packages, Java and the jars, on this machine.
 	@$(BIN)/python -m scripts.setup
@@ -29,6 +29,9 @@ chaos: $(READY) ## The stream killed, starved and lied to, again and again; abou
 
 cluster: $(READY) ## The tests with Spark once more, on a standalone cluster of two workers; about twenty minutes.
 	@$(BIN)/pytest -q --cluster $(addprefix tests/integration/test_,$(addsuffix .py,$(ON_CLUSTER)))
+
+pictures: $(READY) ## Draw the documentation's pictures anew; needs Chromium.
+	@$(BIN)/python -m docs.pictures
 
 clean: ## Remove what setup and the tools made here. Your data in .fruits stays.
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist spark-warehouse metastore_db derby.log

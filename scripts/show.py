@@ -38,7 +38,7 @@ def show_tour(done: Mapping[str, Any]) -> None:
     console.print(answer)
     for name, place in done["where"].items():
         console.print(f"{name + ':':<15} {place}", highlight=False)
-    console.print(f'Done in {sum(done["stages"].values()):.0f} s. Go on: [bold]fruits query "FROM features LIMIT 3"[/]')
+    console.print(f"Done in {sum(done['stages'].values()):.0f} s. Look at it: [bold]fruits explore[/]")
 
 
 def show_accounting(accounting: Mapping[str, Any]) -> None:
