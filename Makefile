@@ -4,7 +4,7 @@ READY := .venv/.ready
 ON_CLUSTER := stream crash queue_stream clean_stream reprocess changeover rebuild upkeep refresh fruits360
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test chaos cluster pictures clean
+.PHONY: help setup demo notebook check test chaos cluster pictures clean
 
 help: ## List what there is to run.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -14,6 +14,9 @@ setup: $(READY) ## Python packages, Java and the jars, on this machine.
 
 demo: $(READY) ## From a few photographs to reduced vectors, on this machine.
 	@$(BIN)/fruits demo
+
+notebook: $(READY) ## The notebook, run from its script and written anew; two minutes.
+	@$(BIN)/python -m notebooks.build
 
 check: $(READY) ## Lint, format, types and the tests that take seconds.
 	@$(BIN)/ruff check

@@ -1,6 +1,7 @@
 """The Spark session, the same for every job, with what differs by profile taken from the settings."""
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -8,6 +9,7 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
 
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from conf.class_archive import class_archive, reading
@@ -33,6 +35,8 @@ _ALWAYS = {
     "spark.sql.parquet.compression.codec": "lz4_raw",
     **COMPACTION,
 }
+# It ends in a fraction of one; where it archives its classes as it does (`scripts.class_archive`), in most of a minute.
+_END_SECONDS = 600
 _TRIGGERS = "org.apache.spark.sql.execution.streaming.runtime.ProcessingTimeExecutor"
 # On a few cores the JVM's second compiler and parallel collector cost more than they give: a short run takes half of
 # the JVM's processor time without them, and a long one is the workers' to speed up. The first compiler by itself gets
@@ -87,9 +91,26 @@ def session(settings: Settings, log: Path | None = None) -> SparkSession:
 
 
 def stop(spark: SparkSession) -> None:
-    """Stop a session. One whose JVM has ended already is no error: what ended it is told elsewhere."""
+    """Stop a session, and wait for the end of its JVM where that is ours.
+
+    The next one in this process then has the environment of its own time: credentials, endpoint, log. One whose JVM has
+    ended already is no error: what ended it is told elsewhere.
+    """
+    gateway: Any = spark.sparkContext._gateway
     with suppress(Exception):
         spark.stop()
+    # None where a platform has started it.
+    jvm: subprocess.Popen[bytes] | None = getattr(gateway, "proc", None)
+    if jvm is None or jvm.stdin is None:
+        return
+    SparkContext._gateway = SparkContext._jvm = None
+    with suppress(Exception):
+        gateway.shutdown()
+    # Its end of file is the JVM's end.
+    with suppress(OSError):
+        jvm.stdin.close()
+    with suppress(subprocess.TimeoutExpired):
+        jvm.wait(_END_SECONDS)
 
 
 def _properties(settings: Settings) -> dict[str, str]:

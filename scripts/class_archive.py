@@ -55,15 +55,11 @@ def main() -> None:
             ((f"{photo.label}/{photo.name}", photo.data) for photo in draw_photos(_PHOTOGRAPHS, seed=1)),
         )
         spark = session(settings, Path(folder) / "spark.log")
-        gateway = spark.sparkContext._gateway
         try:
             stream.run(spark, settings, once=True)
             refresh.run(spark, settings)
         finally:
             stop(spark)
-            # Its end of file is the JVM's end.
-            gateway.proc.stdin.close()
-            gateway.proc.wait(_SECONDS)
     new.rename(archive)
     for other in archive.parent.glob("spark-*.jsa"):
         if other != archive:

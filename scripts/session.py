@@ -24,6 +24,7 @@ INTERRUPTED = "Interrupted. What was committed stays; run it again to go on."
 HOME = Path(".fruits")
 EMBEDDED_ROOT = HOME / "s3"
 SPARK_LOG = HOME / "logs" / "spark.log"
+_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
 def takes_settings(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -42,15 +43,23 @@ def takes_settings(function: Callable[..., Any]) -> Callable[..., Any]:
 def opened(settings: Settings, root: Path = EMBEDDED_ROOT) -> Iterator[Settings]:
     """Settings whose store answers: an embedded server runs within, and its URL stands for the word.
 
-    A server already up (`fruits local up`) is used and left; one started here ends here.
+    A server already up (`fruits local up`) is used and left; one started here ends here. The process has its own AWS
+    credentials again afterwards.
     """
     if settings.storage.endpoint != EMBEDDED:
         yield settings
         return
     from scripts.embedded_s3 import serve
 
+    own = {name: os.environ.get(name) for name in _CREDENTIALS}
     with serve(root) as server:
-        yield connect(settings, server)
+        try:
+            yield connect(settings, server)
+        finally:
+            for name, value in own.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
 
 
 def connect(settings: Settings, server: "ServerInfo") -> Settings:

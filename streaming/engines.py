@@ -100,7 +100,10 @@ class TensorFlowEngine:
             model.set_weights([packed[name] for name in packed.files])
         self._dimension: int = model.output_shape[-1]
         signature = tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)
-        self._run = tf.function(lambda pixels: model(pixels, training=False), input_signature=[signature])
+        # There is no Python to translate, and a worker that is killed would leave the translation's file behind.
+        self._run = tf.function(
+            lambda pixels: model(pixels, training=False), input_signature=[signature], autograph=False
+        )
 
     def features(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See Engine."""

@@ -1,4 +1,4 @@
-"""The README as a new user follows it: every block runs, in order, in one shell; then the commands once more."""
+"""The README and a page beside it as a new user follows them: every block runs, in order, in one shell."""
 
 import json
 import os
@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from scripts.fruit_photos import draw_photos
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -23,16 +25,9 @@ def fruits(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([BIN / "fruits", *words], cwd=folder, capture_output=True, text=True, timeout=300)
 
 
-@pytest.fixture(scope="module")
-def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
-    """A copy of the tree's top level in which all blocks were run, with what they printed."""
-    # The copy borrows this tree's .venv, which must be ready, or the copy's make would install the copy into it.
-    subprocess.run(["make", "--silent", "setup"], cwd=ROOT, check=True)
-    folder = tmp_path_factory.mktemp("clone")
-    for entry in ROOT.iterdir():
-        if entry.name not in (".git", ".fruits"):
-            (folder / entry.name).symlink_to(entry)
-    script = "".join(code if kind == "sh" else f"python - <<'END'\n{code}END\n" for kind, code in blocks("README.md"))
+def follow(name: str, folder: Path) -> str:
+    """Run all blocks of a page in a folder; what they print."""
+    script = "".join(code if kind == "sh" else f"python - <<'END'\n{code}END\n" for kind, code in blocks(name))
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "FRUITS_"))}
     environment["PATH"] = f"{BIN}:{environment['PATH']}"
     ran = subprocess.run(
@@ -43,9 +38,21 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, s
         text=True,
         timeout=900,
     )
+    assert ran.returncode == 0, f"{ran.stdout[-3000:]}\n{ran.stderr[-3000:]}"
+    return ran.stdout
+
+
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A copy of the tree's top level in which all blocks were run, with what they printed."""
+    # The copy borrows this tree's .venv, which must be ready, or the copy's make would install the copy into it.
+    subprocess.run(["make", "--silent", "setup"], cwd=ROOT, check=True)
+    folder = tmp_path_factory.mktemp("clone")
+    for entry in ROOT.iterdir():
+        if entry.name not in (".git", ".fruits"):
+            (folder / entry.name).symlink_to(entry)
     try:
-        assert ran.returncode == 0, f"{ran.stdout[-3000:]}\n{ran.stderr[-3000:]}"
-        yield folder, ran.stdout
+        yield folder, follow("README.md", folder)
     finally:
         fruits(folder, "local", "down")
 
@@ -105,3 +112,20 @@ def test_a_wrong_question_is_one_message(followed: tuple[Path, str], sql: str, s
 def test_the_french_readme_has_no_command_of_its_own() -> None:
     english = {line for _, code in blocks("README.md") for line in code.splitlines()}
     assert {line for _, code in blocks("README.fr.md") for line in code.splitlines()} <= english
+
+
+def test_the_page_for_those_who_come_from_notebooks_runs(tmp_path: Path) -> None:
+    for photo in draw_photos(8, seed=7):
+        file = tmp_path / "photos" / photo.label / photo.name
+        file.parent.mkdir(parents=True)
+        file.write_bytes(photo.data)
+    said = follow("docs/from-notebook-to-service.md", tmp_path)
+    assert "features=8" in said
+    assert "'90%': " in said
+    assert "|landing/" in said
+    # What Keras saved there is what `model.weights` wants.
+    load = (
+        "from pathlib import Path; from streaming import network; network.load('mobilenet_v2', Path('mine.weights.h5'))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", load], cwd=tmp_path, capture_output=True, text=True)
+    assert loaded.returncode == 0, loaded.stderr
