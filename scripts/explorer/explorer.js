@@ -148,7 +148,7 @@ function draw() {
   if (state.one !== null) traces.push(rings());
   // To draw anew takes the outline of a lasso away, and plotly tells that as a selection of nothing.
   state.drawing = true;
-  return Plotly.react("plot", traces, layout(), { displaylogo: false, responsive: true, scrollZoom: true, modeBarButtonsToRemove: ["select2d", "lasso2d", "pan2d", "autoScale2d"] })
+  return Plotly.react("plot", traces, layout(), { displaylogo: false, responsive: true, scrollZoom: true, plotGlPixelRatio: Math.min(2, devicePixelRatio), modeBarButtonsToRemove: ["select2d", "lasso2d", "pan2d", "autoScale2d"] })
     .then(() => { state.drawing = false; });
 }
 
