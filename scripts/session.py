@@ -2,9 +2,10 @@
 
 import functools
 import os
+import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -88,17 +89,29 @@ def _ensure_bucket(storage: Storage) -> None:
 
 
 @contextmanager
-def spark_session(settings: Settings) -> Iterator["SparkSession"]:
-    """A Spark session that stops at the end; its log goes to a file."""
+def spark_session(
+    settings: Settings, *, store: bool = True, leftovers: Sequence[Path] = ()
+) -> Iterator["SparkSession"]:
+    """A Spark session that stops at the end; its log goes to a file.
+
+    Parameters
+    ----------
+    settings
+    store
+        Whether the bucket is needed, and so has to be there.
+    leftovers
+        Folders that go, too, if Ctrl-C ends the process here.
+    """
     from conf.s3 import check_bucket
     from conf.spark import session, stop
 
-    # A wrong bucket shows in a moment, a JVM takes seconds to start.
-    check_bucket(settings.storage)
+    if store:
+        # A wrong bucket shows in a moment, a JVM takes seconds to start.
+        check_bucket(settings.storage)
     # While the JVM starts, stderr is its log.
     stderr = os.dup(2)
     for end in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(end, functools.partial(_end_at_once, stderr))
+        signal.signal(end, functools.partial(_end_at_once, stderr, leftovers))
     # Started in the main thread, Spark would put a handler of its own in this one's place.
     with ThreadPoolExecutor(1, "spark") as starting:
         spark = starting.submit(session, settings, SPARK_LOG).result()
@@ -108,7 +121,7 @@ def spark_session(settings: Settings) -> Iterator["SparkSession"]:
         stop(spark)
 
 
-def _end_at_once(stderr: int, number: int, _: object) -> None:
+def _end_at_once(stderr: int, leftovers: Sequence[Path], number: int, _: object) -> None:
     """End now, in one line.
 
     Spark's own handler, and any exception, would speak to the JVM in the middle of whatever is being said to it: some
@@ -118,6 +131,8 @@ def _end_at_once(stderr: int, number: int, _: object) -> None:
     # A progress bar hides the cursor.
     shown = "\x1b[?25h\n" if os.isatty(stderr) else ""
     os.write(stderr, f"{shown}{INTERRUPTED}\n".encode())
+    for folder in leftovers:
+        shutil.rmtree(folder, ignore_errors=True)
     os._exit(128 + number)
 
 

@@ -8,6 +8,7 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -53,17 +54,20 @@ class LiteRTEngine:
 
     A call takes sixteen all the same: network and decoder each drive the other's code and data out of the processor's
     caches, so taking turns after each image costs a tenth of the time.
+
+    A flatbuffer given as a file is mapped, so that the processes of one machine share its pages.
     """
 
     batch = 16
 
-    def __init__(self, flatbuffer: bytes, model_id: str) -> None:
+    def __init__(self, flatbuffer: bytes | Path, model_id: str) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
         self._model_id = model_id
+        source = {"model_path": str(flatbuffer)} if isinstance(flatbuffer, Path) else {"model_content": flatbuffer}
         with _silent_stderr():
             # The default delegate is XNNPACK: three times the speed of the interpreter's own kernels.
-            self._interpreter = Interpreter(model_content=flatbuffer, num_threads=1)
+            self._interpreter = Interpreter(**source, num_threads=1)
             self._interpreter.allocate_tensors()
         self._input: int = self._interpreter.get_input_details()[0]["index"]
         output = self._interpreter.get_output_details()[0]

@@ -17,14 +17,21 @@ from streaming import network
 from streaming.flatbuffer import REFUSED
 
 
-def flatbuffer(model: Any) -> bytes:
-    """Convert a Keras model to a LiteRT flatbuffer that takes one image of uint8 pixels a run."""
+def flatbuffer(model: Any, *, half: bool = False) -> bytes:
+    """Convert a Keras model to a LiteRT flatbuffer that takes one image of uint8 pixels a run.
+
+    With `half` it holds float16 weights, in half the bytes; the interpreter computes in float32 all the same.
+    """
     import tensorflow as tf
 
     one = tf.TensorSpec((1, *model.input_shape[1:]), tf.uint8)
     with tempfile.TemporaryDirectory() as folder:
         model.export(folder, input_signature=[one], verbose=False)  # the converter cannot freeze Keras 3 in memory
-        converted: bytes = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        if half:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.target_spec.supported_types = [tf.float16]
+        converted: bytes = converter.convert()
     return converted
 
 
