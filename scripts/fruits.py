@@ -1,17 +1,12 @@
 """The `fruits` command: finds the module of a command when it is asked for, and turns errors into one message."""
 
-import errno
 import importlib
 import logging
-import signal
 
 import click
 
-from conf.errors import FruitsError
-from scripts.session import INTERRUPTED
+from scripts.session import one_message
 
-# Full, read-only or forbidden: for the user to mend, wherever it is met.
-_THIS_MACHINES = {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT}
 COMMANDS = (
     "demo",
     "local",
@@ -45,17 +40,8 @@ class _Commands(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> object:
-        try:
+        with one_message(ctx):
             return super().invoke(ctx)
-        except FruitsError as error:
-            raise click.ClickException(str(error)) from None
-        except KeyboardInterrupt:
-            click.echo(INTERRUPTED, err=True)
-            ctx.exit(128 + signal.SIGINT)
-        except OSError as error:
-            if error.errno not in _THIS_MACHINES:
-                raise
-            raise click.ClickException(f"{error.strerror}: {error.filename or 'what it was to write to'}.") from None
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

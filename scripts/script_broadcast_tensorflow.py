@@ -10,8 +10,6 @@ docs/broadcast.md says what came out.
 
 import json
 import re
-import signal
-import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -20,9 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from conf.errors import FruitsError
 from conf.settings import Settings
-from scripts.session import INTERRUPTED, override, say, spark_session, takes_settings
+from scripts.session import one_message, override, say, spark_session, takes_settings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -161,7 +158,15 @@ class _Network(click.ParamType[str]):
         return value
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+class _Command(click.Command):
+    """Exit status: 0 done, 1 failed, 2 misuse, 130 interrupted, 143 terminated."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        with one_message(ctx):
+            return super().invoke(ctx)
+
+
+@click.command(cls=_Command, context_settings={"help_option_names": ["-h", "--help"]})
 @takes_settings
 @click.option(
     "--model",
@@ -230,24 +235,9 @@ def _images(model: str) -> int:
     return 400 if model == "lite0" else min(400, max(16, 6400 // int(model.removesuffix("mb"))))
 
 
-def main() -> None:
-    """Entry point. Exit status: 0 done, 1 failed, 2 misuse, 130 interrupted, 143 terminated."""
-    try:
-        command.main(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except FruitsError as error:
-        click.ClickException(str(error)).show()
-        sys.exit(1)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo(INTERRUPTED, err=True)
-        sys.exit(128 + signal.SIGINT)
-
-
 if __name__ == "__main__":
     # As a program this file is `__main__`, which workers do not have: pickled with what it holds, it would be another,
     # with no engines yet, for each task. So the work is done by what they can import.
-    from scripts.script_broadcast_tensorflow import main as importable_main
+    from scripts.script_broadcast_tensorflow import command as importable
 
-    importable_main()
+    importable()

@@ -1,5 +1,6 @@
 """What commands share: their options, the embedded S3 while they run, and where Spark's own words go."""
 
+import errno
 import functools
 import os
 import shutil
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from conf.errors import SettingsError
+from conf.errors import FruitsError, SettingsError
 from conf.settings import EMBEDDED, Settings, Storage, load
 
 if TYPE_CHECKING:
@@ -26,6 +27,25 @@ HOME = Path(".fruits")
 EMBEDDED_ROOT = HOME / "s3"
 SPARK_LOG = HOME / "logs" / "spark.log"
 _CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+# Full, read-only or forbidden: for the user to mend, wherever it is met.
+_THIS_MACHINES = {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT}
+
+
+@contextmanager
+def one_message(ctx: click.Context) -> Iterator[None]:
+    """End a command in one message: an error that a person can act on in exit status 1, Ctrl-C in 130."""
+    try:
+        yield
+    except FruitsError as error:
+        raise click.ClickException(str(error)) from None
+    except KeyboardInterrupt:
+        click.echo(INTERRUPTED, err=True)
+        ctx.exit(128 + signal.SIGINT)
+    except OSError as error:
+        if error.errno not in _THIS_MACHINES:
+            raise
+        raise click.ClickException(f"{error.strerror}: {error.filename or 'what it was to write to'}.") from None
 
 
 def takes_settings(function: Callable[..., Any]) -> Callable[..., Any]:

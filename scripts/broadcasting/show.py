@@ -53,8 +53,7 @@ def shows(f: Mapping[str, Figures]) -> list[str]:
         "of the processor time an image.",
         f"Ship float16: {half.shipped_mb / frozen.shipped_mb:.2f} of the bytes; features differ by "
         f"{half.difference:.0e} of the largest instead of {frozen.difference:.0e}.",
-        f"Compression saves {1 - frozen.shipped_mb / raw.shipped_mb:.0%} of the bytes of such weights: without it "
-        f"they ship in {raw.ship_s:.2f} s instead of {frozen.ship_s:.2f}.",
+        f"Compression has nothing to gain from weights: {raw.shipped_mb:.1f} MB become {frozen.shipped_mb:.1f}.",
         f"Let workers map one file: {_whole(mapped.worker_mb)} MB a worker instead of {_whole(frozen.worker_mb)}; "
         f"with the packed weights in a file, too, {_whole(packed.worker_mb)}.",
         f"Keep the engine in a module: {frozen.builds} built for {frozen.tasks} tasks. In a closure, for each batch: "
