@@ -185,7 +185,7 @@ class _Command(click.Command):
 def command(settings: Settings, models: tuple[str, ...], images: int | None, workers: int, as_json: bool) -> None:
     """Predict with TensorFlow models on local Spark, their weights shipped in several ways, and compare these.
 
-    Needs no S3 and no network. The three models take some ten minutes, two processor cores and 8 GB.
+    Needs no S3 and no network. The three models take some ten minutes, two processor cores and 6 GB.
 
     \b
     python -m scripts.script_broadcast_tensorflow --model lite0
