@@ -83,6 +83,15 @@ class Held:
     until: datetime
     """By the store's clock."""
     expired: bool
+    now: datetime | None = None
+    """When it was read, by the store's clock."""
+    since: datetime | None = None
+    """When its holder, or who gave it back, took it, by the store's clock; None where it does not tell."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts unless renewed."""
+        return (self.until - self.written).total_seconds()
 
 
 class Lease:
@@ -101,6 +110,7 @@ class Lease:
         self._me = Holder.this_process()
         self._client = control_client(storage)
         self._etag = ""
+        self._since: str | None = None
         self.until = datetime.fromtimestamp(0, UTC)
         """By this machine's clock, from before the last renewal that succeeded was asked for."""
         self.lost: LeaseError | None = None
@@ -181,7 +191,12 @@ class Lease:
         from botocore.exceptions import BotoCoreError, ClientError
 
         # No two writes are of the same bytes, and so of the same etag: a renewal must not pass for what it renewed.
-        body = {"holder": holder and asdict(holder), "seconds": self._seconds, "write": uuid.uuid4().hex}
+        body = {
+            "holder": holder and asdict(holder),
+            "seconds": self._seconds,
+            "since": self._since,
+            "write": uuid.uuid4().hex,
+        }
         key = self._storage.state_key(_KEYS[self._job])
         try:
             answer = self._client.put_object(
@@ -195,6 +210,8 @@ class Lease:
         except BotoCoreError as error:
             raise explain(error, self._storage) from None
         self._etag = answer["ETag"]
+        # Told from the second write on, which follows the first at once.
+        self._since = self._since or _date(answer).isoformat()
         return True
 
 
@@ -219,19 +236,25 @@ def read(client: "S3Client", storage: Storage, job: Job = "stream") -> Held | No
         raise explain(error, storage) from None
     except BotoCoreError as error:
         raise explain(error, storage) from None
-    date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-    now = parsedate_to_datetime(date) if date else datetime.now(UTC)
+    now = _date(answer)
     written = answer["LastModified"]
     try:
         body = json.loads(text)
         until = written + timedelta(seconds=body["seconds"])
         holder = body["holder"] and Holder(**body["holder"])
+        since = datetime.fromisoformat(body["since"]) if body.get("since") else None
     except (ValueError, KeyError, TypeError):
         raise ContractError(
             f"{storage.uri(f'state/{_KEYS[job]}')} is damaged, or of another version of Fruits! than this. See that no "
             f"{job} runs on this store, then delete it."
         ) from None
-    return Held(answer["ETag"], holder, written, until, now > until)
+    return Held(answer["ETag"], holder, written, until, now > until, now, since)
+
+
+def _date(answer: Any) -> datetime:
+    """The store's time, as one of its answers tells it."""
+    date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+    return parsedate_to_datetime(date) if date else datetime.now(UTC)
 
 
 def _process(pid: int) -> str | None:

@@ -5,6 +5,7 @@ Spark writes statistics of each data file into the log. A file is read only wher
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from conf.delta import dataset, read_columns, reading
 from conf.settings import Storage
 
 if TYPE_CHECKING:
-    from pyarrow.dataset import Dataset
+    from pyarrow.dataset import Dataset, Expression
 
 
 class TableLog:
@@ -60,25 +61,42 @@ class TableLog:
             found += [pc.max(values).as_py() for values in self._values(part, column)]
         return max((value for value in found if value is not None), default=None)
 
-    def counts(self, column: str) -> dict[Any, int]:
-        """Rows by the value of a column of short words, in order of the values."""
+    def counts(self, column: str, since: tuple[str, datetime] | None = None) -> dict[Any, int]:
+        """Rows by the value of a column of short words, in order of the values.
+
+        Of all rows, or of those with a time, in the column named, that is not before a moment.
+        """
         lowest, highest, rows = (self._column(name) for name in (f"min.{column}", f"max.{column}", "num_records"))
-        alike = pc.fill_null(pc.and_(pc.equal(lowest, highest), pc.is_valid(rows)), False)
+        told = pc.fill_null(pc.and_(pc.equal(lowest, highest), pc.is_valid(rows)), False)
+        untold = pc.invert(told)
+        if since:
+            told, untold = pc.and_(told, self._not_before("min", *since)), self._not_before("max", *since, unknown=True)
+            untold = pc.and_(untold, pc.invert(told))
         counted: Counter[Any] = Counter()
-        for value, count in zip(lowest.filter(alike).to_pylist(), rows.filter(alike).to_pylist(), strict=True):
+        for value, count in zip(lowest.filter(told).to_pylist(), rows.filter(told).to_pylist(), strict=True):
             counted[value] += count
-        for part in self._unclear(pc.invert(alike)):
-            for values in self._values(part, column):
+        chosen = pc.field(since[0]) >= since[1] if since else None
+        for part in self._unclear(untold):
+            for values in self._values(part, column, chosen):
                 counted.update({one["values"]: one["counts"] for one in values.value_counts().to_pylist()})
         return dict(sorted(counted.items()))
+
+    def _not_before(self, bound: str, column: str, moment: datetime, *, unknown: bool = False) -> pa.ChunkedArray:
+        """Of each file, whether the smallest (`min`) or largest (`max`) of its times is not before a moment."""
+        times = self._column(f"{bound}.{column}")
+        if not pa.types.is_timestamp(times.type):
+            return pa.chunked_array([pa.array([unknown] * self.files, pa.bool_())])
+        # The log has whole milliseconds, cut off.
+        known = pc.greater_equal(times, pa.scalar(moment - timedelta(milliseconds=bound == "max"), times.type))
+        return pc.fill_null(known, unknown)
 
     def read(self, column: str) -> pa.ChunkedArray:
         """A column, from the data files."""
         return read_columns(self._opened, self._storage, [column])[column]
 
-    def _values(self, part: "Dataset", column: str) -> Iterator[pa.Array]:
+    def _values(self, part: "Dataset", column: str, rows: "Expression | None" = None) -> Iterator[pa.Array]:
         with reading(self._storage):
-            for batch in part.to_batches(columns=[column]):
+            for batch in part.to_batches(columns=[column], filter=rows):
                 yield batch.column(column)
 
     def _column(self, name: str) -> pa.ChunkedArray:

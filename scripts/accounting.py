@@ -1,36 +1,91 @@
 """Where every object is, and how the stream is doing. From storage alone, whether a stream runs or not."""
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
 
 import obstore
 import pyarrow.compute as pc
 from obstore.store import ObjectStore
+from pydantic import ConfigDict
+from typing_extensions import TypedDict
 
 from conf import lease
-from conf.delta import open_table, read_columns
+from conf.delta import open_table, open_tables, read_columns
+from conf.errors import ContractError
 from conf.s3 import control_client, object_store, store_answers
 from conf.settings import Storage
 from conf.table_log import TableLog
 from conf.tables import MODEL
-from scripts.liveness import Liveness, liveness
+from scripts.findings import Finding
+from scripts.liveness import Liveness, State, liveness
 from streaming.ledger import Ledger
 from streaming.listing import list_landing
+from streaming.manifests import Landed
 from streaming.reports import last_batch
+from streaming.state import check_state
 
-# Keys are counted by reading them: in up to this much, which takes a second or so.
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+    from mypy_boto3_s3 import S3Client
+
+# Data files are read, for keys and for times, in up to this much, which takes a second or so.
 _FILES_READ = 100
 _ROWS_READ = 1_000_000
+_ARRIVALS = timedelta(minutes=10)
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+# Of what Spark calls the commits to `reduced`, those that bring vectors.
+_PUBLISHES = ("WRITE", "MERGE")
+_COMMITS_READ = 10
+
+
+class MicroBatch(TypedDict, total=False):
+    """What the stream told of a micro-batch, as the newest line of `stream.metrics_file`."""
+
+    __pydantic_config__ = ConfigDict(use_attribute_docstrings=True)  # type: ignore[misc]
+
+    at: str
+    """When its rows could be queried: ISO 8601, UTC."""
+    batch_id: int
+    """The micro-batch."""
+    manifest: int
+    """The last manifest that it took in."""
+    objects: int
+    """Object versions in all."""
+    features: int
+    """Of these, those featurized."""
+    rejects: dict[str, int]
+    """Of these, those refused, by reason."""
+    bytes: int
+    """Read from the store."""
+    decodes: int
+    """Photographs decoded."""
+    batch_seconds: float
+    """The whole of it, from looking for what landed to Spark's own note of its end."""
+    images_per_second: float | None
+    """Objects by these seconds."""
+    oldest_age_seconds: float
+    """From landing to queryable, for the oldest object."""
+    backlog: int | None
+    """What manifests listed and no table had after it; None where that was not known."""
+    seconds: dict[str, float]
+    """Wall time by stage."""
+    worker_seconds: dict[str, float]
+    """By stage, summed over the workers."""
 
 
 @dataclass(frozen=True)
 class Accounting:
     """Object versions by where they are, and the stream that moves them."""
 
+    __pydantic_config__ = ConfigDict(use_attribute_docstrings=True)
+
     stream: Liveness
-    last_batch: dict[str, Any] | None
+    """Whether a stream runs."""
+    last_batch: MicroBatch | None
     """What the stream told of its last micro-batch; None before the first."""
     landed: int
     """Photographs in the landing zone now."""
@@ -41,30 +96,65 @@ class Accounting:
     discovered: int
     """Object versions that manifests list."""
     features: int
+    """Rows of features."""
     under_way: int
     """Listed by a manifest, and in no table yet."""
     backlog: int
     """Waiting or under way."""
     rejects: dict[str, int] = field(default_factory=dict)
+    """Rows of rejects, by reason."""
     unlisted: int = 0
     """Rows beyond what manifests list: more than none where the state was lost, or is older than the tables."""
     set_aside: int = 0
     """Messages of a queue that could not be understood."""
     model_id: str | None = None
+    """Of the network that features are of."""
     last_ingested: datetime | None = None
+    """When the newest row of features was made."""
     features_files: int = 0
+    """Data files of features."""
     features_bytes: int = 0
     """Of these files, in all."""
     current: int | None = None
     """Distinct keys in features; None where it would take too long to count them."""
     reduced: int = 0
+    """Rows of reduced."""
     pca_version: int | None = None
+    """Of the model that made them; None before the first refresh."""
     features_since_pca: int | None = None
     """Rows of features that the published PCA has not seen; None where that is not known any more."""
+    store: str = ""
+    """Which store this is of."""
+    at: datetime | None = field(default=None, compare=False)
+    """When it was looked at, by the store's clock where that is told."""
+    landed_per_second: float = field(default=0.0, compare=False)
+    """What has landed in the last ten minutes and is still in the landing zone, a second."""
+    images_per_second: float | None = None
+    """Of the last micro-batch."""
+    backlog_seconds: float | None = None
+    """How long the backlog takes at that rate, if no more lands; None without a backlog or a rate."""
+    rejects_last_hour: dict[str, int] | None = None
+    """Of rejects, those of the last hour; None where it would take too long to count them."""
+    rejects_last_day: dict[str, int] | None = None
+    """Of rejects, those of the last 24 hours; None where it would take too long to count them."""
+    refusal: str | None = None
+    """Why the next start of a stream would be refused, while none runs: tables and state do not fit together."""
+    fitted_at: datetime | None = None
+    """When the PCA that made reduced was fitted."""
+    published_at: datetime | None = None
+    """When vectors were last written to reduced; None where the log does not tell any more."""
+    pca_model_id: str | None = None
+    """Of the network whose features that PCA was fitted on."""
+    refreshing: str | None = None
+    """Who is at a refresh at this moment."""
+    findings: tuple[Finding, ...] = ()
+    """What is not as it should be, what matters most first; empty where all is well."""
 
 
 def account(storage: Storage) -> Accounting:
-    """Count. Costs a listing of the landing zone, and reads of the tables' logs and of the newer manifests.
+    """Count, and judge nothing: `scripts.rules` finds what is wrong.
+
+    Costs a listing of the landing zone, and reads of the tables' logs and of the newer manifests.
 
     Raises
     ------
@@ -73,71 +163,127 @@ def account(storage: Storage) -> Accounting:
     """
     store = object_store(storage)
     # In this order: beside a running stream, what comes later can only have grown by what came before it.
-    with closing(control_client(storage)) as client:
-        held = lease.read(client, storage)
+    with closing(control_client(storage)) as client, ThreadPoolExecutor(2, "account") as pool:
+        held, refresh = lease.read(client, storage), lease.read(client, storage, "refresh")
+        refusal = pool.submit(_refusal, client, storage, store, held)
         landed = list(list_landing(client, storage))
-    batch = last_batch(store, storage)
-    tables = _tables(storage)
-    ledger = Ledger(store, storage)
+        batch = cast(MicroBatch | None, last_batch(store, storage))
+        now = held.now if held and held.now else datetime.now(UTC)
+        tables = _tables(storage, now)
+        ledger = Ledger(store, storage)
+        refused = refusal.result()
     waiting = [version.last_modified for version in landed if version not in ledger]
     ahead = ledger.listed - tables["features"] - sum(tables["rejects"].values())
+    backlog = len(waiting) + max(0, ahead)
+    rate = batch.get("images_per_second") if batch else None
+    at_work = liveness(refresh)
     return Accounting(
         stream=liveness(held, worked=ledger.listed > 0),
         last_batch=batch,
         landed=len(landed),
         waiting=len(waiting),
-        lag_seconds=max(0.0, (datetime.now(UTC) - min(waiting)).total_seconds()) if waiting else None,
+        lag_seconds=max(0.0, (now - min(waiting)).total_seconds()) if waiting else None,
         discovered=ledger.listed,
         under_way=max(0, ahead),
-        backlog=len(waiting) + max(0, ahead),
+        backlog=backlog,
         unlisted=max(0, -ahead),
         set_aside=_below(store, storage.state_key("set-aside/")),
+        store=storage.uri("", "s3"),
+        at=now,
+        landed_per_second=_rate(landed, now),
+        images_per_second=rate,
+        backlog_seconds=backlog / rate if backlog and rate else None,
+        refusal=refused,
+        refreshing=at_work.holder if at_work.state is State.RUNNING else None,
         **tables,
     )
 
 
-def _tables(storage: Storage) -> dict[str, Any]:
-    features, rejects = _log(storage, "features"), _log(storage, "rejects")
+def _refusal(client: "S3Client", storage: Storage, store: ObjectStore, held: lease.Held | None) -> str | None:
+    """What a start would say if it were refused. Beside a running stream, nothing could be told from what changes."""
+    if liveness(held).state is State.RUNNING:
+        return None
+    try:
+        check_state(storage, store)
+    except ContractError as error:
+        now = lease.read(client, storage)
+        return str(error) if (now and now.etag) == (held and held.etag) else None
+    return None
+
+
+def _rate(landed: Sequence[Landed], now: datetime) -> float:
+    return sum(version.last_modified > now - _ARRIVALS for version in landed) / _ARRIVALS.total_seconds()
+
+
+def _tables(storage: Storage, now: datetime) -> dict[str, Any]:
+    opened = open_tables(storage, "features", "rejects", "reduced", "pca_models")
+    features, rejects, reduced = (TableLog(table, storage) if table else None for table in opened[:3])
     return {
-        "rejects": rejects.counts("reason") if rejects else {},
-        **(_features(storage, features) if features else {"features": 0}),
-        **_reduced(storage, features),
+        **(_rejects(rejects, now) if rejects else {"rejects": {}, "rejects_last_hour": {}, "rejects_last_day": {}}),
+        **(_features(features) if features else {"features": 0}),
+        **_reduced(storage, features, reduced, *opened[2:]),
     }
 
 
-def _features(storage: Storage, log: TableLog) -> dict[str, Any]:
-    countable = log.files <= _FILES_READ and log.rows <= _ROWS_READ
+def _rejects(log: TableLog, now: datetime) -> dict[str, Any]:
+    since = {"rejects_last_hour": now - _HOUR, "rejects_last_day": now - _DAY}
+    newer = {name: log.counts("reason", ("rejected_at", moment)) for name, moment in since.items()} if _few(log) else {}
+    return {"rejects": log.counts("reason"), **newer}
+
+
+def _features(log: TableLog) -> dict[str, Any]:
     return {
         "features": log.rows,
         "model_id": log.properties.get(MODEL),
         "last_ingested": log.largest("ingested_at"),
         "features_files": log.files,
         "features_bytes": log.bytes,
-        "current": pc.count_distinct(log.read("key")).as_py() if countable else None,
+        "current": pc.count_distinct(log.read("key")).as_py() if _few(log) else None,
     }
 
 
-def _reduced(storage: Storage, features: TableLog | None) -> dict[str, Any]:
-    reduced, models = _log(storage, "reduced"), open_table(storage, "pca_models")
-    if reduced is None or models is None or not reduced.rows:
+def _few(log: TableLog) -> bool:
+    return log.files <= _FILES_READ and log.rows <= _ROWS_READ
+
+
+def _reduced(
+    storage: Storage,
+    features: TableLog | None,
+    log: TableLog | None,
+    reduced: "DeltaTable | None",
+    models: "DeltaTable | None",
+) -> dict[str, Any]:
+    if log is None or reduced is None or models is None or not log.rows:
         return {}
-    version = reduced.largest("pca_version")
-    seen = reduced.largest("features_version")
-    if seen is None:
-        # Written before there was that column.
-        published = pc.field("pca_version") == version
-        (seen,) = read_columns(models, storage, ["features_version"], published)["features_version"].to_pylist()
+    version = log.largest("pca_version")
+    model = _model(storage, models, version)
+    # Rows from before there was that column do not tell.
+    seen = log.largest("features_version") or model.get("features_version")
     # The log of an old version is cleaned away in time.
-    fitted = _log(storage, "features", seen)
-    since = max(0, features.rows - fitted.rows) if features and fitted else None
-    return {"reduced": reduced.rows, "pca_version": version, "features_since_pca": since}
+    opened = open_table(storage, "features", seen) if features and seen is not None else None
+    return {
+        "reduced": log.rows,
+        "pca_version": version,
+        "features_since_pca": max(0, features.rows - TableLog(opened, storage).rows) if features and opened else None,
+        "fitted_at": model.get("fitted_at"),
+        "published_at": _published_at(reduced),
+        "pca_model_id": model.get("model_id"),
+    }
+
+
+def _model(storage: Storage, models: "DeltaTable", version: int) -> dict[str, Any]:
+    columns = ["features_version", "fitted_at", "model_id"]
+    found = read_columns(models, storage, columns, pc.field("pca_version") == version).to_pylist()
+    return found[0] if found else {}
+
+
+def _published_at(reduced: "DeltaTable") -> datetime | None:
+    commits = reduced.history(_COMMITS_READ)
+    times = (commit["timestamp"] for commit in commits if commit.get("operation") in _PUBLISHES)
+    newest = next(times, None)
+    return None if newest is None else datetime.fromtimestamp(newest / 1000, UTC)
 
 
 def _below(store: ObjectStore, prefix: str) -> int:
     with store_answers(prefix):
         return sum(len(page) for page in obstore.list(store, prefix))
-
-
-def _log(storage: Storage, table: str, version: int | None = None) -> TableLog | None:
-    opened = open_table(storage, table, version)
-    return TableLog(opened, storage) if opened else None

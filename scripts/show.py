@@ -2,23 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from scripts.screen import show_accounting
 from scripts.terminal import cards
-
-_CLOCK = "%Y-%m-%d %H:%M:%S UTC"
-# Units of time, and how many seconds each has; one is used from two of it on.
-_UNITS = {"days": 86_400, "h": 3600, "min": 60}
-# What there should be none of.
-_ODD = {
-    "unlisted": "rows of which the state knows nothing: it was lost, or is older than the tables",
-    "set_aside": "messages of the queue that could not be understood: see state/set-aside/",
-}
 
 
 def show_tour(done: Mapping[str, Any]) -> None:
@@ -39,30 +30,6 @@ def show_tour(done: Mapping[str, Any]) -> None:
     for name, place in done["where"].items():
         console.print(f"{name + ':':<15} {place}", highlight=False)
     console.print(f"Done in {sum(done['stages'].values()):.0f} s. Look at it: [bold]fruits explore[/]")
-
-
-def show_accounting(accounting: Mapping[str, Any]) -> None:
-    """Print how the stream is doing, and where every object is."""
-    a = accounting
-    console = Console()
-    console.print(f"[bold]{a['stream']['state']}[/]: {escape(a['stream']['says'])}", highlight=False, soft_wrap=True)
-    reasons = ", ".join(f"{count} {reason}" for reason, count in a["rejects"].items())
-    rows = [
-        ("landing zone", a["landed"], _waiting(a)),
-        ("under way", a["under_way"], _under_way(a)),
-        ("features", a["features"], _files(a) if a["features"] else ""),
-        ("rejects", sum(a["rejects"].values()), reasons),
-        ("reduced", a["reduced"], _freshness(a)),
-        *([("last batch", a["last_batch"]["objects"], _batch(a["last_batch"]))] if a["last_batch"] else ()),
-        *((name.replace("_", " "), a[name], remark) for name, remark in _ODD.items() if a[name]),
-    ]
-    table = Table(box=None, show_header=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(justify="right")
-    table.add_column()
-    for name, count, remark in rows:
-        table.add_row(name, str(count), remark)
-    console.print(table)
 
 
 def show_refresh(summary: Mapping[str, Any]) -> None:
@@ -167,47 +134,6 @@ def _drift(drift: Mapping[str, Any]) -> str:
         f"its components explain {100 * drift['explained_change']:+.1f} points"
         + (f", largest angle {math.degrees(angles[-1]):.1f}°" if angles else "")
     )
-
-
-def _freshness(a: Mapping[str, Any]) -> str:
-    if a["pca_version"] is None:
-        return "`fruits refresh` makes them"
-    since = a["features_since_pca"]
-    if since is None:
-        return f"PCA version {a['pca_version']}"
-    return f"PCA version {a['pca_version']}, " + (f"{since} features have come since" if since else "up to date")
-
-
-def _waiting(a: Mapping[str, Any]) -> str:
-    if not a["waiting"]:
-        return ""
-    return f"{a['waiting']} of them wait for a stream, the oldest for {_duration(a['lag_seconds'])}"
-
-
-def _under_way(a: Mapping[str, Any]) -> str:
-    if not a["under_way"]:
-        return ""
-    return "the stream has them" if a["stream"]["state"] == "running" else "a stream takes them up at its next start"
-
-
-def _files(a: Mapping[str, Any]) -> str:
-    keys = "" if a["current"] is None else f"of {a['current']} keys, "
-    mean = a["features_bytes"] / a["features_files"] / 1e6
-    return f"{keys}the last at {a['last_ingested']:{_CLOCK}}; {a['features_files']} files of {mean:.2g} MB"
-
-
-def _batch(told: Mapping[str, Any]) -> str:
-    return (
-        f"at {datetime.fromisoformat(told['at']):{_CLOCK}}: {told['images_per_second']:.3g} a second; "
-        f"the oldest could be queried {_duration(told['oldest_age_seconds'])} after it landed"
-    )
-
-
-def _duration(seconds: float) -> str:
-    for unit, size in _UNITS.items():
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def show_similar(neighbours: Sequence[Mapping[str, Any]], pictures: Sequence[bytes | None]) -> None:

@@ -122,7 +122,12 @@ def test_what_is_new_is_projected_by_the_model_that_stands(spark: "SparkSession"
     assert_is_what_the_model_makes(store, 1)
     seen = {row["features_version"] for row in rows(store, "reduced")}
     assert max(seen) == summary.features_version
-    assert account(store.storage).features_since_pca == 0
+    now = account(store.storage)
+    assert (now.features_since_pca, now.pca_version, now.refreshing) == (0, 1, None)
+    # The model stands, and vectors were written after it was fitted.
+    assert now.fitted_at is not None
+    assert now.published_at is not None
+    assert now.fitted_at < now.published_at
     # Nothing has changed since, and there is nothing to write.
     assert run(spark, store, if_drift=0.5, if_changed=True) is None
     assert run(spark, store, if_drift=0.5).rows_added == 0

@@ -3,11 +3,13 @@
 import json
 import logging
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import obstore
 import pytest
 from click.testing import CliRunner
@@ -16,6 +18,7 @@ from conf.delta import open_table
 from conf.lease import Holder, Lease
 from conf.s3 import object_store
 from conf.settings import Settings
+from conf.table_log import TableLog
 from scripts import accounting as module
 from scripts.accounting import Accounting, account
 from scripts.drop import drop
@@ -33,6 +36,7 @@ from tests.integration.tables import rows
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+SCHEMA = Path(__file__).parents[2] / "docs" / "status.schema.json"
 GOOD = {f"{photo.label}/{photo.name}": photo.data for photo in draw_photos(12, seed=3)}
 BAD = {f"{bad.label}/{bad.name}": bad.data for bad in draw_bad_objects(seed=3)}
 
@@ -120,6 +124,20 @@ def test_figures_of_the_logs_are_those_of_the_tables(told: Told) -> None:
     assert (now.features_files, now.features_bytes) == (len(files), sum(files.values()))
 
 
+def test_rejects_are_counted_by_reason_since_a_moment(told: Told) -> None:
+    opened = open_table(told.settings.storage, "rejects")
+    assert opened is not None
+    log = TableLog(opened, told.settings.storage)
+    found = rows(told.settings, "rejects")
+    moments = sorted({row["rejected_at"] for row in found})
+    assert len(moments) > 1
+    for moment in (*moments, moments[-1] + timedelta(microseconds=1)):
+        newer = Counter(row["reason"] for row in found if row["rejected_at"] >= moment)
+        assert log.counts("reason", ("rejected_at", moment)) == dict(newer)
+    now = account(told.settings.storage)
+    assert now.rejects == now.rejects_last_hour == now.rejects_last_day
+
+
 def data_files(settings: Settings, table: str) -> dict[str, int]:
     below = obstore.list(object_store(settings.storage), f"{settings.storage.prefix}tables/{table}/").collect()
     return {meta["path"]: meta["size"] for meta in below if meta["path"].endswith(".parquet")}
@@ -133,7 +151,8 @@ def test_figures_come_without_reading_the_vectors_data_files(told: Told, monkeyp
     try:
         # As where there are many files.
         monkeypatch.setattr(module, "_FILES_READ", 0)
-        assert account(told.settings.storage) == replace(before, current=None)
+        unread = replace(before, current=None, rejects_last_hour=None, rejects_last_day=None)
+        assert account(told.settings.storage) == unread
     finally:
         for path, data in kept.items():
             obstore.put(store, path, data)
@@ -170,13 +189,22 @@ def test_a_lease_makes_it_running_and_one_of_the_dead_makes_it_dead(told: Told) 
     with Lease(storage, 30):
         running = account(storage).stream
         assert (running.state, running.holder) == (State.RUNNING, str(Holder.this_process()))
-    assert account(storage).stream.state == State.STOPPED
+        assert running.since is not None
+        assert running.renewed is not None
+        assert timedelta() <= running.renewed - running.since < timedelta(seconds=30)
+        assert running.seconds_left is not None
+        assert 0 < running.seconds_left <= 30
+    stopped = account(storage).stream
+    assert (stopped.state, stopped.since) == (State.STOPPED, running.since)
     # As after a kill -9 on this machine.
     killed = Lease(storage, 30)
     assert killed._hold({"IfMatch": the_lease(told)})
     assert killed._write({"IfMatch": killed._etag}, replace(Holder.this_process(), pid=2**22 + 1))
     assert account(storage).stream.state == State.DEAD
-    assert "`fruits stream` takes its place" in status(told)[0]
+    said = " ".join(" ".join(status(told)).split())
+    assert "`fruits stream` takes its place" in said
+    assert "failed The stream is dead: what lands waits. -> fruits stream" in said
+    status(told, "--check", ends=1)
     with Lease(storage, 30):
         pass
 
@@ -186,12 +214,12 @@ def the_lease(told: Told) -> str:
     return str(obstore.head(object_store(told.settings.storage), path)["e_tag"])
 
 
-def status(told: Told, *words: str) -> list[str]:
+def status(told: Told, *words: str, ends: int = 0) -> list[str]:
     storage = told.settings.storage
     where = [f"storage.{name}={getattr(storage, name)}" for name in ("endpoint", "prefix")]
     sets = [word for setting in where for word in ("--set", setting)]
     said = CliRunner().invoke(fruits, ["status", "--profile", "test", *sets, *words], catch_exceptions=False)
-    assert said.exit_code == 0, said.output
+    assert said.exit_code == ends, said.output
     return said.stdout.splitlines()
 
 
@@ -202,6 +230,8 @@ def test_the_command_says_the_state_first_and_has_all_as_json(told: Told) -> Non
     assert found["last_batch"] == told.lines[-1]
     assert (found["features"], found["current"], found["backlog"]) == (len(GOOD), len(GOOD), 0)
     assert {"waiting", "under_way", "lag_seconds", "features_files", "features_bytes", "rejects"} <= set(found)
+    assert {one["code"] for one in found["findings"]} == {"no_reduced", "rejects"}
+    jsonschema.validate(found, json.loads(SCHEMA.read_text()), format_checker=jsonschema.FormatChecker())
 
 
 def test_what_is_listed_again_is_backlog_and_no_file_can_stop_the_stream(
@@ -248,7 +278,13 @@ def test_what_the_state_knows_nothing_of_is_told(told: Told) -> None:
     lost = account(told.settings.storage)
     assert (lost.discovered, lost.under_way, lost.backlog) == (0, 0, len(GOOD | BAD))
     assert (lost.unlisted, lost.set_aside) == (lost.features + sum(lost.rejects.values()), 1)
+    assert lost.refusal is not None
+    assert "rows that the state knows" in lost.refusal or "lost" in lost.refusal or "missing" in lost.refusal
     shown = " ".join("\n".join(status(told)).split())
+    assert "failed No stream can start." in shown
+    with Lease(told.settings.storage, 30):
+        # Beside a stream that runs nothing is told: what it is at changes.
+        assert account(told.settings.storage).refusal is None
     assert f"unlisted {lost.unlisted} rows of which the state knows nothing" in shown
     assert "set aside 1 messages of the queue" in shown
 

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,11 +12,6 @@ from click.testing import CliRunner
 from conf.tables import Reason
 from scripts.drop import name_files
 from scripts.fruits import COMMANDS, fruits
-
-
-@dataclass
-class SimpleAccount:
-    landed: int
 
 
 def test_help_loads_neither_tensorflow_nor_spark() -> None:
@@ -82,22 +76,6 @@ def test_a_place_where_no_model_can_be_written_is_told_at_once(tmp_path: Path) -
 def test_an_interval_that_is_none_is_misuse(every: str) -> None:
     said = CliRunner().invoke(fruits, ["refresh", "--every", every])
     assert (said.exit_code, "is no time: write 90s, 15m, 1.5h or 1d." in said.output) == (2, True)
-
-
-def test_status_is_told_again_and_again_until_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
-    waits: list[float] = []
-
-    def sleep(seconds: float) -> None:
-        waits.append(seconds)
-        if len(waits) == 3:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr("scripts.accounting.account", lambda _: SimpleAccount(7))
-    monkeypatch.setattr("time.sleep", sleep)
-    words = ["status", "--json", "--set", "storage.endpoint=http://127.0.0.1:1"]
-    said = CliRunner().invoke(fruits, [*words, "--watch"])
-    assert (said.exit_code, said.output, waits) == (0, '{"landed": 7}\n' * 3, [5.0] * 3)
-    assert json.loads(CliRunner().invoke(fruits, words).output) == {"landed": 7}
 
 
 @pytest.mark.parametrize("reason", [*Reason])

@@ -1,14 +1,12 @@
 """What state a stream is in, as its lease tells, and how that is shown."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from conf.lease import Held, Holder
-from scripts.accounting import Accounting
 from scripts.liveness import State, liveness
-from scripts.show import show_accounting
 
 MOMENT = datetime(2026, 5, 4, 12, 0, 30, tzinfo=UTC)
 ELSEWHERE = Holder("run", "another-host", 4711, "another-boot/pid:[1]/99")
@@ -43,35 +41,7 @@ def test_without_a_lease_what_was_listed_tells_that_a_stream_has_worked() -> Non
     assert (found.state, "lease.json was deleted" in found.says) == (State.STOPPED, True)
 
 
-def test_a_person_reads_the_state_first_and_then_what_waits(capsys: pytest.CaptureFixture[str]) -> None:
-    accounting = Accounting(
-        stream=liveness(replace(HELD, expired=True)),
-        last_batch={
-            "at": "2026-05-04T11:00:00.000+00:00",
-            "objects": 43,
-            "images_per_second": 14.333,
-            "oldest_age_seconds": 12.5,
-        },
-        landed=500,
-        waiting=7,
-        lag_seconds=5400,
-        discovered=493,
-        features=400,
-        under_way=90,
-        backlog=97,
-        rejects={"corrupt": 2, "empty": 1},
-        last_ingested=MOMENT,
-        features_files=4,
-        features_bytes=8_000_000,
-        current=399,
-    )
-    show_accounting(asdict(accounting))
-    said = capsys.readouterr().out
-    first, *rest = said.splitlines()
-    assert first.startswith("dead: process 4711 on another-host did not renew its lease")
-    shown = " ".join(" ".join(rest).split())
-    assert "7 of them wait for a stream, the oldest for 90 min" in shown
-    assert "under way 90 a stream takes them up at its next start" in shown
-    assert "features 400 of 399 keys, the last at 2026-05-04 12:00:30 UTC; 4 files of 2 MB" in shown
-    assert "rejects 3 2 corrupt, 1 empty" in shown
-    assert "last batch 43 at 2026-05-04 11:00:00 UTC: 14.3 a second; the oldest could be queried 12 s" in shown
+def test_a_stream_that_runs_tells_since_when_and_how_much_of_its_lease_is_left() -> None:
+    found = liveness(replace(HELD, now=MOMENT - timedelta(seconds=8), since=MOMENT - timedelta(hours=3)))
+    assert (found.seconds, found.seconds_left, found.renewed) == (30, 8, HELD.written)
+    assert "another-host, up since 2026-05-04 09:00:30 UTC, has the lease until" in found.says
