@@ -1,76 +1,116 @@
 """`fruits doctor`: looks at what Fruits! needs, one thing at a time, with the remedy for each that is missing."""
 
-from collections.abc import Callable, Iterator
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING
 
 import click
 
-from conf.errors import FruitsError
 from conf.settings import Settings
-from scripts.session import opened, takes_settings
+from scripts.session import say, takes_settings
 
-Check = tuple[str, Callable[[], str]]
+if TYPE_CHECKING:
+    from scripts.checks.check import Check, Result
+
+_COLOURS = {"ok": "green", "warn": "yellow", "FAILED": "red", "left out": "cyan"}
 
 
 @click.command(name="doctor")
 @takes_settings
+@click.option("--quick", is_flag=True, help="Leave out the run from end to end, which takes most of the time.")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
 @click.pass_context
-def command(ctx: click.Context, settings: Settings) -> None:
-    """Check Java, jars, model and store; say what to do about what is missing. Exit status 1 where anything is.
+def command(ctx: click.Context, settings: Settings, quick: bool, as_json: bool) -> None:
+    """Check this machine, the store and each right; say what to do about what is missing.
+
+    Safe beside a stream that runs: it writes objects of its own alone, and takes them away again. At the end a few
+    drawn photographs go all the way, in a store of their own below state/doctor/. Exit status 1 where anything FAILED.
 
     \b
     fruits doctor
-    fruits doctor --profile aws
+    fruits doctor --quick
+    fruits doctor --profile aws --json
     """
-    failed = False
-    for name, check in _checks(settings):
-        try:
-            click.echo(f"ok      {name}: {check()}")
-        except FruitsError as error:
-            failed = True
-            click.echo(f"FAILED  {name}: {error}")
-    ctx.exit(int(failed))
+    import json
+    from dataclasses import asdict
+
+    from scripts.checks.check import Outcome
+
+    results = []
+    # As Ctrl-C does, so that what was written is taken away.
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        for result in _results(settings, quick):
+            results.append(result)
+            if not as_json:
+                _show(result)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    passed = all(result.outcome is not Outcome.FAILED for result in results)
+    if as_json:
+        click.echo(json.dumps({"passed": passed, "checks": [asdict(result) for result in results]}, indent=2))
+    ctx.exit(0 if passed else 1)
 
 
-def _checks(settings: Settings) -> Iterator[Check]:
-    yield "python", _python
-    if settings.spark.master:
-        yield "java", _java
-    if settings.spark.bring_jars:
-        yield "jars", _jars
-    yield "model", lambda: _model(settings)
-    yield "store", lambda: _store(settings)
+def _show(result: "Result") -> None:
+    took = f" ({result.seconds:.1f} s)" if result.seconds >= 1 else ""
+    outcome = click.style(f"{result.outcome:<8}", _COLOURS[result.outcome])
+    click.echo(f"{outcome}  {result.name}: {result.says}{took}")
+    if result.do:
+        click.echo("\n".join(f"          {line}" for line in f"-> {result.do}".splitlines()))
 
 
-def _python() -> str:
-    import sys
+def _results(settings: Settings, quick: bool) -> "Iterator[Result]":
+    from scripts.checks import store
+    from scripts.checks.check import examine, left_out
+    from scripts.checks.machine import machine_checks
+    from scripts.checks.trial import trial
 
-    return f"{sys.version.split()[0]}, {sys.executable}"
+    for name, check in machine_checks(settings):
+        yield examine(name, check)
+    reached = store.Reached()
+    yield examine("credentials", lambda: store.credentials(settings.storage))
+    with ExitStack() as stack:
+        yield examine("store", lambda: store.reach(settings, stack, reached))
+        yield examine("clock", lambda: store.clock(reached))
+        yield examine("region", lambda: store.region(settings.storage, reached))
+        if reached.settings is None:
+            yield examine("rights", lambda: left_out("The store cannot be asked."))
+        else:
+            yield from _rights(reached.settings)
+        if settings.discovery.queue_url:
+            yield from _queue(settings, settings.discovery.queue_url)
+        there = reached.settings
+        if quick:
+            yield examine("end to end", lambda: left_out("--quick"))
+        elif there is None:
+            yield examine("end to end", lambda: left_out("The store cannot be asked."))
+        else:
+            say("A few photographs go from end to end: a minute or so.")
+            yield examine("end to end", lambda: trial(there))
 
 
-def _java() -> str:
-    from conf.java import find_java
+def _rights(settings: Settings) -> "Iterator[Result]":
+    from conf.s3 import control_client
+    from scripts.checks.rights import Rights
 
-    java = find_java()
-    return f"{java.major}, {java.home}"
-
-
-def _jars() -> str:
-    from conf.jars import spark_jars
-
-    jars = spark_jars()
-    return f"{len(jars)} with the right sha256, {jars[0].parent}"
+    storage = settings.storage
+    with closing(control_client(storage)) as client, Rights(client, storage, settings.discovery.clean) as rights:
+        yield from _examined(rights.checks())
 
 
-def _model(settings: Settings) -> str:
-    from streaming.model import load_model
+def _queue(settings: Settings, url: str) -> "Iterator[Result]":
+    from scripts.checks.queue import QueueRights
+    from streaming.sqs import queue_client
 
-    model = load_model(settings.model.architecture, settings.model.weights, settings.model.engine)
-    return f"{model.recipe.model_id}, {len(model.payload) / 1e6:.0f} MB for {model.recipe.engine}"
+    with closing(queue_client(settings.storage, url)) as client:
+        yield from _examined(QueueRights(client, settings.storage, url).checks())
 
 
-def _store(settings: Settings) -> str:
-    from conf.s3 import check_bucket
+def _examined(checks: "Iterator[tuple[str, Check]]") -> "Iterator[Result]":
+    from scripts.checks.check import examine
 
-    with opened(settings) as settings:
-        check_bucket(settings.storage)
-        return f"bucket {settings.storage.bucket} answers at {settings.storage.endpoint or settings.storage.region}"
+    for name, check in checks:
+        yield examine(name, check)

@@ -70,7 +70,7 @@ class Mailbox:
 
     def receive(self) -> list[Delivery]:
         """Some of what waits, for `visibility_seconds`, by a short poll: it may bring less than there is, even none."""
-        with _answers(self._url):
+        with queue_answers(self._url):
             answer = self._client.receive_message(
                 QueueUrl=self._url, MaxNumberOfMessages=BATCH, VisibilityTimeout=self._visibility, WaitTimeSeconds=0
             )
@@ -80,7 +80,7 @@ class Mailbox:
     def delete(self, receipts: Sequence[Receipt]) -> Outcome:
         """Delete for good."""
         entries = [{"Id": str(i), "ReceiptHandle": receipt.handle} for i, receipt in enumerate(receipts)]
-        with _answers(self._url):
+        with queue_answers(self._url):
             answer = self._client.delete_message_batch(QueueUrl=self._url, Entries=entries)  # type: ignore[arg-type]
         return _outcome(receipts, answer, "deleted")
 
@@ -93,7 +93,7 @@ class Mailbox:
         return self._change_visibility(receipts, 0)
 
     def _change_visibility(self, receipts: Sequence[Receipt], seconds: int) -> Outcome:
-        with _answers(self._url):
+        with queue_answers(self._url):
             answer = self._client.change_message_visibility_batch(
                 QueueUrl=self._url,
                 Entries=[
@@ -117,7 +117,8 @@ def _outcome(receipts: Sequence[Receipt], answer: "DeleteMessageBatchResultTypeD
 
 
 @contextmanager
-def _answers(url: str) -> Iterator[None]:
+def queue_answers(url: str) -> Iterator[None]:
+    """Requests within raise StorageError where the queue is gone, refuses or does not answer."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:

@@ -1,0 +1,210 @@
+"""Each check of `fruits doctor` made to fail for real, where that needs no S3."""
+
+import os
+import shutil
+import sys
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from conf.settings import Settings, load
+from scripts.checks import machine
+from scripts.checks.check import Answer, Outcome, examine, ok
+from scripts.checks.machine import _child, available_memory, disk, memory, needed_memory, python, weights
+from scripts.checks.store import Reached, clock, credentials, reach, region
+from scripts.session import override
+from streaming.weights import WHEEL, wheel_weights
+
+BUCKET = '<?xml version="1.0"?><ListBucketResult><Name>fruits</Name><IsTruncated>false</IsTruncated></ListBucketResult>'
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return load("local")
+
+
+def at(settings: Settings, **values: str) -> Settings:
+    return override(settings, "storage", **values)
+
+
+def test_a_check_that_raises_is_a_failure_and_hides_no_other() -> None:
+    def broken() -> Answer:
+        raise KeyError("no such thing")
+
+    def missing() -> Answer:
+        return ok(_child("import nothing_of_this_name", "a package"))
+
+    results = [examine(name, check) for name, check in (("a", broken), ("b", missing), ("c", lambda: ok("fine")))]
+    assert [result.outcome for result in results] == [Outcome.FAILED, Outcome.FAILED, Outcome.OK]
+    assert "no such thing" in results[0].says
+    assert "No module named 'nothing_of_this_name'" in results[1].says
+    assert results[1].do == "Install what is missing: make setup"
+
+
+def test_a_python_that_the_package_does_not_allow() -> None:
+    assert python().outcome is Outcome.OK
+    for wanted in (">=3.99", ">=3.9,<3.11"):
+        assert python(wanted).outcome is Outcome.FAILED
+
+
+@pytest.mark.parametrize(
+    ("signal", "says"), [("SIGILL", "lacks instructions"), ("SIGKILL", "was killed"), ("SIGSEGV", "11")]
+)
+def test_a_crash_of_what_is_imported_is_told(signal: str, says: str) -> None:
+    no_core = "import os, signal, resource; resource.setrlimit(resource.RLIMIT_CORE, (0, 0)); "
+    code = f"{no_core} os.kill(os.getpid(), signal.{signal})"
+    result = examine("tensorflow", lambda: ok(_child(code, "tensorflow")))
+    assert (result.outcome, says in result.says) == (Outcome.FAILED, True), result.says
+    assert result.do
+
+
+def test_another_tensorflow_than_the_one_tested_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_TENSORFLOW", "print('2.99.1')")
+    answer = machine.tensorflow()
+    assert (answer.outcome, "2.99.1" in answer.says) == (Outcome.WARN, True)
+
+
+def test_weights_that_are_not_as_their_package_brought_them(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert weights(settings).outcome is Outcome.OK
+    copy = tmp_path / WHEEL / "models" / wheel_weights().name
+    copy.parent.mkdir(parents=True)
+    (tmp_path / WHEEL / "__init__.py").touch()
+    copy.write_bytes(wheel_weights().read_bytes()[:-1] + b"?")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    answer = weights(settings)
+    assert (answer.outcome, str(copy) in answer.says) == (Outcome.FAILED, True)
+
+
+def test_weights_that_are_not_there(settings: Settings) -> None:
+    result = examine("weights", lambda: weights(override(settings, "model", weights="/not/there.pth")))
+    assert (result.outcome, "/not/there.pth" in result.says) == (Outcome.FAILED, True)
+
+
+def test_memory_is_that_of_the_container_where_that_is_less(tmp_path: Path) -> None:
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text("MemTotal: 8000000 kB\nMemAvailable: 4000000 kB\n")
+    assert available_memory(meminfo, tmp_path) == 4_096_000_000
+    (tmp_path / "memory.max").write_text("1000000000\n")
+    (tmp_path / "memory.current").write_text("400000000\n")
+    assert available_memory(meminfo, tmp_path) == 600_000_000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert available_memory(meminfo, tmp_path) == 4_096_000_000
+    assert available_memory(tmp_path / "none", tmp_path) is None
+
+
+def test_memory_that_does_not_suffice_is_a_warning(settings: Settings) -> None:
+    two = override(settings, "spark", master="local[2]", driver_memory="2g")
+    four = override(settings, "spark", master="local[4]", driver_memory="3g")
+    assert needed_memory(four) - needed_memory(two) == 2**30 + 2 * machine._WORKER_BYTES
+    if available_memory() is not None:
+        assert memory(override(settings, "spark", driver_memory="900t")).outcome is Outcome.WARN
+
+
+def test_a_disk_that_is_full_or_cannot_be_written(tmp_path: Path) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    assert disk(tmp_path / "not" / "yet", roomy=0, tight=0).outcome is Outcome.OK
+    assert disk(tmp_path, roomy=2 * free, tight=0).outcome is Outcome.WARN
+    assert disk(tmp_path, tight=2 * free).outcome is Outcome.FAILED
+    if sys.platform == "linux":
+        answer = disk(Path("/proc"))
+        assert (answer.outcome, "cannot be written" in answer.says) == (Outcome.FAILED, True)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "outcome"), [(0, Outcome.OK), (-20, Outcome.OK), (45, Outcome.WARN), (-1000, Outcome.FAILED)]
+)
+def test_a_clock_that_is_off(seconds: float, outcome: Outcome) -> None:
+    assert clock(Reached(skew=timedelta(seconds=seconds))).outcome is outcome
+
+
+def test_the_store_itself_tells_how_far_the_clock_is_off(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    class AnHourAhead(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response_only(200)
+            self.send_header("Date", format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True))
+            self.send_header("Content-Length", str(len(BUCKET)))
+            self.end_headers()
+            self.wfile.write(BUCKET.encode())
+
+        def log_message(self, *_: object) -> None: ...
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    reached = Reached()
+    with HTTPServer(("127.0.0.1", 0), AnHourAhead) as server, ExitStack() as stack:
+        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        there = at(settings, endpoint=f"http://127.0.0.1:{server.server_port}")
+        assert reach(there, stack, reached).outcome is Outcome.OK
+        server.shutdown()
+    answer = clock(reached)
+    assert (answer.outcome, "behind the store's" in answer.says) == (Outcome.FAILED, True)
+    assert reached.settings == there
+
+
+def test_a_store_that_does_not_answer_leaves_the_clock_out(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    reached = Reached()
+    with ExitStack() as stack:
+        result = examine("store", lambda: reach(at(settings, endpoint="http://127.0.0.1:1"), stack, reached))
+    assert (result.outcome, "No answer" in result.says) == (Outcome.FAILED, True)
+    assert result.do == "Is it up, and storage.endpoint right?"
+    assert (reached.settings, clock(reached).outcome) == (None, Outcome.LEFT_OUT)
+
+
+@pytest.mark.parametrize(
+    ("values", "bucket_in", "outcome", "says"),
+    [
+        ({"endpoint": "embedded"}, None, Outcome.OK, "this machine"),
+        ({"endpoint": "http://127.0.0.1:9000"}, None, Outcome.OK, "this machine"),
+        ({"endpoint": "https://s3.example.com"}, None, Outcome.WARN, "is not AWS"),
+        ({"endpoint": None, "region": "eu-west-3"}, None, Outcome.OK, "Paris"),
+        ({"endpoint": None, "region": "eu-west-3"}, "eu-west-3", Outcome.OK, "Paris"),
+        ({"endpoint": None, "region": "eu-west-3"}, "us-east-1", Outcome.WARN, "the bucket is in us-east-1"),
+        ({"endpoint": None, "region": "eu-west-2"}, None, Outcome.WARN, "no member state"),
+        ({"endpoint": None, "region": "eu-central-2"}, None, Outcome.WARN, "no member state"),
+        (
+            {"endpoint": "https://s3.eu-central-2.amazonaws.com", "region": "eu-central-2"},
+            None,
+            Outcome.WARN,
+            "no member",
+        ),
+    ],
+)
+def test_the_region(
+    settings: Settings, values: dict[str, str], bucket_in: str | None, outcome: Outcome, says: str
+) -> None:
+    answer = region(at(settings, **values).storage, Reached(region=bucket_in))
+    assert (answer.outcome, says in answer.says) == (outcome, True), answer.says
+
+
+def test_credentials_are_named_by_where_they_come_from_and_not_printed(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aws = at(settings, endpoint="https://s3.eu-west-1.amazonaws.com").storage
+    for name in list(os.environ):
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    none = examine("credentials", lambda: credentials(aws))
+    assert (none.outcome, "No AWS credentials found" in none.says) == (Outcome.FAILED, True)
+    (tmp_path / "credentials").write_text("[default]\naws_access_key_id = AKIAABC\naws_secret_access_key = hidden\n")
+    assert credentials(aws) == ok("from the shared credentials file")
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    assert "nobody" in examine("credentials", lambda: credentials(aws)).says
+    monkeypatch.delenv("AWS_PROFILE")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAABC")
+    partial = examine("credentials", lambda: credentials(aws))
+    assert (partial.outcome, "hidden" in partial.says) == (Outcome.FAILED, False)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hidden")
+    assert credentials(aws) == ok("from environment variables")
