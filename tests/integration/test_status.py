@@ -2,8 +2,14 @@
 
 import json
 import logging
+import os
+import pty
 import re
+import signal
+import subprocess
+import sys
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -232,6 +238,39 @@ def test_the_command_says_the_state_first_and_has_all_as_json(told: Told) -> Non
     assert {"waiting", "under_way", "lag_seconds", "features_files", "features_bytes", "rejects"} <= set(found)
     assert {one["code"] for one in found["findings"]} == {"no_reduced", "rejects"}
     jsonschema.validate(found, json.loads(SCHEMA.read_text()), format_checker=jsonschema.FormatChecker())
+
+
+def test_watched_on_a_terminal_it_is_drawn_over_in_place_until_ctrl_c(told: Told) -> None:
+    storage = told.settings.storage
+    where = [f"--set=storage.{name}={getattr(storage, name)}" for name in ("endpoint", "prefix")]
+    ours, theirs = pty.openpty()
+    low = os.environ | {"COLUMNS": "80", "LINES": "12", "TERM": "xterm"}
+    command = [Path(sys.executable).parent / "fruits", "status", "--watch", "--profile=test", *where]
+    shown = b""
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=low) as watching:
+        os.close(theirs)
+        # Drawn twice at least: for the age of what it shows.
+        while shown.count(b"\x1b[H") < 4:
+            shown += os.read(ours, 4096)
+        watching.send_signal(signal.SIGINT)
+        with suppress(OSError):  # Linux's word for the end
+            while more := os.read(ours, 4096):
+                shown += more
+        assert watching.wait(60) == 0
+    os.close(ours)
+    before, screen = shown.split(b"\x1b[?1049h")
+    screen, after = screen.split(b"\x1b[?1049l")
+    # Nothing is wiped, which would flicker, and no drawing is higher than the window, which would scroll.
+    assert b"\x1b[2J" not in screen
+    drawings = screen.split(b"\x1b[H")[1:]
+    assert len(drawings) >= 2
+    assert max(drawing.count(b"\n") for drawing in drawings) < 12
+    assert b"fruits refresh" in drawings[-1]
+    # What was seen last stays, and the cursor is there again.
+    assert b"stopped" in after
+    assert b"\x1b[?25h" in shown
+    assert b"Traceback" not in shown
+    assert before.strip() == b""
 
 
 def test_what_is_listed_again_is_backlog_and_no_file_can_stop_the_stream(

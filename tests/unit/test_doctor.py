@@ -13,10 +13,11 @@ from threading import Thread
 import pytest
 
 from conf.settings import Settings, load
-from scripts.checks import machine
+from scripts.checks import machine, trial
 from scripts.checks.check import Answer, Outcome, examine, ok
 from scripts.checks.machine import _child, available_memory, disk, memory, needed_memory, python, weights
 from scripts.checks.store import Reached, clock, credentials, reach, region
+from scripts.checks.trial import scratch_settings
 from scripts.session import override
 from streaming.weights import WHEEL, wheel_weights
 
@@ -208,3 +209,39 @@ def test_credentials_are_named_by_where_they_come_from_and_not_printed(
     assert (partial.outcome, "hidden" in partial.says) == (Outcome.FAILED, False)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hidden")
     assert credentials(aws) == ok("from environment variables")
+
+
+def test_the_run_from_end_to_end_is_not_tried_where_it_could_do_harm_or_not_work(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "_run", lambda _: pytest.fail("it was tried"))
+    monkeypatch.setattr(trial, "available_memory", lambda: 10**9)
+    answer = trial.trial(settings)
+    assert (answer.outcome, "not tried" in answer.says) == (Outcome.WARN, True)
+    monkeypatch.delenv("SPARK_HOME", raising=False)
+    assert trial.trial(load("aws", ["storage.bucket=fruits"])).outcome is Outcome.LEFT_OUT
+
+
+def test_it_has_a_store_of_its_own_and_tells_nobody(settings: Settings) -> None:
+    told = override(settings, "stream", metrics_file="a.jsonl", prometheus_file="a.prom")
+    theirs = override(told, "discovery", queue_url="https://sqs.eu-west-1.amazonaws.com/1/q", clean="delete")
+    apart, other = scratch_settings(at(theirs, prefix="farm/")), scratch_settings(at(theirs, prefix="farm/"))
+    assert apart.storage.landing.startswith("farm/state/doctor/")
+    assert apart.storage.prefix != other.storage.prefix
+    assert (apart.stream.metrics_file, apart.stream.prometheus_file) == (None, None)
+    assert (apart.discovery.queue_url, apart.discovery.clean) == (None, "off")
+    assert apart.model == settings.model
+
+
+@pytest.mark.parametrize(
+    ("told", "status", "outcome", "says"),
+    [
+        ({"drop": 0.1, "counts": {"features": 12, "rejects": 1, "reduced": 12}}, 0, Outcome.OK, "drop 0.1"),
+        ({"counts": {"features": 11, "rejects": 1, "reduced": 11}}, 0, Outcome.FAILED, "'features': 11"),
+        ({"drop": 0.1, "error": "The disk is full. Free some."}, 1, Outcome.FAILED, "The disk is full"),
+        ({"drop": 0.1}, -9, Outcome.FAILED, "status -9 after drop 0.1 s: Killed"),
+    ],
+)
+def test_how_it_ended(told: dict[str, object], status: int, outcome: Outcome, says: str) -> None:
+    answer = trial._judged(told, status, "Killed")
+    assert (answer.outcome, says in answer.says) == (outcome, True), answer.says
