@@ -68,7 +68,7 @@ def measure(settings: Settings, place: Path) -> dict[str, Any]:
     """Write the page, then use it."""
     begun = time.perf_counter()
     with tables(settings.storage) as asked:
-        told = overview(settings.storage, asked)
+        told = overview(settings, asked)
         chosen = sample(asked, 10**9, _COMPONENTS)
         write(place, told, chosen, [])
     figures: dict[str, Any] = {

@@ -77,7 +77,7 @@ def command(
     place = place or Path(f"explorer.{form}")
     check_place(place, f"explorer.{form}")
     with opened(settings) as settings, tables(settings.storage) as asked, appearing(place) as part:
-        told = overview(settings.storage, asked)
+        told = overview(settings, asked)
         chosen = sample(asked, limit, min(components, told.pca.k_))
         versions = chosen.versions(range(min(pictures, len(chosen))))
         small = track(thumbnails(settings, versions), "Pictures", len(versions))

@@ -1,14 +1,15 @@
 """What is in a store, in figures: what the explorer's page and the report tell beside the photographs themselves."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from batch.models import ModelTables
 from batch.pca import PCA
 from conf.errors import DataError
-from conf.settings import Storage
+from conf.settings import Settings
 from scripts.accounting import Accounting, account
+from scripts.rules import find
 from scripts.sql import Tables
 
 _EXAMPLES = 3
@@ -76,7 +77,7 @@ class Overview:
     arrivals: Arrivals
 
 
-def overview(storage: Storage, asked: Tables) -> Overview:
+def overview(settings: Settings, asked: Tables) -> Overview:
     """Look at all tables.
 
     Raises
@@ -86,12 +87,14 @@ def overview(storage: Storage, asked: Tables) -> Overview:
     StorageError
         Where the store fails.
     """
+    storage = settings.storage
     tables = ModelTables.open(storage)
     version = tables.published
     if version is None:
         raise DataError(f"{storage.table_uri('reduced')} has no vectors yet. Run `fruits refresh` first.")
     model = tables.load(version)
     counted = account(storage)
+    counted = replace(counted, findings=find(counted, settings))
     return Overview(
         place=storage.uri("", "s3"),
         made_at=datetime.now(UTC),

@@ -75,6 +75,7 @@ def sentences(told: Overview) -> list[str]:
         f"and {pca.explained_variance_ratio_.sum():.1%} of the variance.",
         f"Stream {a.stream.state}: {a.stream.says}.",
     ]
+    said += [f"{one.severity.capitalize()}: {one.says} ({one.do})" for one in a.findings] or ["All is well."]
     if (newest := told.refits[-1])["mean_shift"] is not None:
         said.insert(
             4,

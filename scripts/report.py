@@ -39,7 +39,7 @@ def command(settings: Settings, place: Path, form: str | None) -> None:
     with opened(settings) as settings, tables(settings.storage) as asked, appearing(place) as part:
         from scripts.pages import LABELS, write
 
-        told = overview(settings.storage, asked)
+        told = overview(settings, asked)
         some = sample(asked, _MOST, min(32, told.pca.k_))
         labels = [one["label"] for one in told.labels[:LABELS]]
         rows = [(label, row) for label in labels for row in some.typical(label, _EACH)]

@@ -341,7 +341,8 @@ function drift() {
 
 function accounting() {
   const a = about.accounting, refused = about.rejects.reduce((sum, one) => sum + one.objects, 0);
-  byId("accounting-says").textContent = `Stream ${a.stream.state}: ${a.stream.says}.`;
+  byId("accounting-says").textContent = `Stream ${a.stream.state}: ${a.stream.says}.${a.findings.length ? "" : " All is well."}`;
+  byId("findings").replaceChildren(...a.findings.map((one) => element("li", {}, element("strong", {}, one.severity), ` ${one.says} `, element("code", {}, one.do))));
   const since = a.features_since_pca === null ? "" : a.features_since_pca ? `${whole(a.features_since_pca)} features have come since` : "up to date";
   table(byId("accounting-table"), "Where every object is", [["where"], ["how many", true], [""]], [
     ["landing zone", whole(a.landed), a.waiting ? `${whole(a.waiting)} of them wait for a stream` : "none waits"],

@@ -306,7 +306,7 @@ def test_light_and_dark_are_told_apart(opened: "Browser", place: Path) -> None:
 def test_it_bears_fifty_thousand(opened: "Browser", store: Settings, tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     with tables(store.storage) as asked:
-        told, few = overview(store.storage, asked), sample(asked, 25, 6)
+        told, few = overview(store, asked), sample(asked, 25, 6)
     taken = rng.integers(0, len(few), MANY)
     vectors = (few.vectors[taken] + rng.normal(0, 0.5, (MANY, 6))).astype(np.float32)
     write(tmp_path / "many.html", told, Sample(few.rows.take(pa.array(taken)), vectors), [])
@@ -380,7 +380,7 @@ def test_a_report_is_two_pages_of_the_same_figures(store: Settings, tmp_path: Pa
 
 def test_a_report_bears_any_label(store: Settings, tmp_path: Path) -> None:
     with tables(store.storage) as asked:
-        told, few = overview(store.storage, asked), sample(asked, 25, 6)
+        told, few = overview(store, asked), sample(asked, 25, 6)
     for name in ("$x_1$", "苹果", "<b>&amp;", "", "x" * 300):
         rows = few.rows.set_column(2, "label", pa.array([name] * len(few)))
         changed = replace(told, labels=[{"label": name, "photographs": len(few)}])
