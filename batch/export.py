@@ -6,7 +6,7 @@ Rows are written as they are read: memory does not grow with them, but for the n
 import os
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,13 +14,14 @@ import numpy as np
 import pyarrow as pa
 
 from batch.arrow import lists_of
+from batch.snapshot import Batch
 from batch.spaces import TOLD, Space
 
 Form = Literal["parquet", "csv", "npz", "tfrecord"]
 
 
-def write(space: Space, path: Path, form: Form) -> int:
-    """Write all photographs of a space and their vectors; how many.
+def write(space: Space, path: Path, form: Form, on_rows: Callable[[int], None] = lambda rows: None) -> int:
+    """Write all photographs of a space and their vectors; how many. `on_rows` hears how many more are read.
 
     - parquet: columns key, etag, label, sha256, model_id, pca_version, features_version and, as the space is called,
       a list of float32
@@ -35,10 +36,16 @@ def write(space: Space, path: Path, form: Form) -> int:
     DataError, StorageError
         As the space's `scan`.
     """
-    return _WRITERS[form](space, path)
+    return _WRITERS[form](space, path, _read(space, on_rows))
 
 
-def _parquet(space: Space, path: Path) -> int:
+def _read(space: Space, on_rows: Callable[[int], None]) -> Iterator[Batch]:
+    for batch, rows in space.scan():
+        yield batch, rows
+        on_rows(len(rows))
+
+
+def _parquet(space: Space, path: Path, batches: Iterator[Batch]) -> int:
     import pyarrow.parquet as pq
 
     kinds = [(name, pa.string()) for name in TOLD]
@@ -46,18 +53,18 @@ def _parquet(space: Space, path: Path) -> int:
     schema = pa.schema([*kinds, (space.name, pa.list_(pa.float32()))])
     written = 0
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for batch, rows in space.scan():
+        for batch, rows in batches:
             writer.write_batch(_table(space, batch, [lists_of(rows)], schema.names).cast(schema))
             written += len(rows)
     return written
 
 
-def _csv(space: Space, path: Path) -> int:
+def _csv(space: Space, path: Path, batches: Iterator[Batch]) -> int:
     from pyarrow.csv import CSVWriter
 
     written, writer = 0, None
     try:
-        for batch, rows in space.scan():
+        for batch, rows in batches:
             names = [*TOLD, *space.versions, *(f"{space.name}_{number}" for number in range(rows.shape[1]))]
             made = _table(space, batch, [pa.array(column) for column in rows.T.copy()], names)
             writer = writer or CSVWriter(path, made.schema)
@@ -71,13 +78,13 @@ def _csv(space: Space, path: Path) -> int:
     return written
 
 
-def _npz(space: Space, path: Path) -> int:
+def _npz(space: Space, path: Path, batches: Iterator[Batch]) -> int:
     """An npz names its shape first, which is known last: the vectors go through a file of their own."""
     told: dict[str, list[str]] = {name: [] for name in TOLD}
     raw, d = path.with_name(f"{path.name}.raw"), 0
     try:
         with raw.open("wb") as file:
-            for batch, rows in space.scan():
+            for batch, rows in batches:
                 file.write(np.ascontiguousarray(rows, dtype="<f4").data)
                 d = rows.shape[1]
                 for name, values in told.items():
@@ -98,7 +105,7 @@ def _npz(space: Space, path: Path) -> int:
     return n
 
 
-def _tfrecord(space: Space, path: Path) -> int:
+def _tfrecord(space: Space, path: Path, batches: Iterator[Batch]) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf
 
@@ -110,7 +117,7 @@ def _tfrecord(space: Space, path: Path) -> int:
     alike = {name: feature(value) for name, value in space.versions.items()}
     written = 0
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for batch, rows in space.scan():
+        for batch, rows in batches:
             for told, row in zip(batch.select(TOLD).to_pylist(), rows, strict=True):
                 vector = {space.name: tf.train.Feature(float_list=tf.train.FloatList(value=row))}
                 features = alike | {name: feature(value) for name, value in told.items()} | vector
@@ -119,7 +126,7 @@ def _tfrecord(space: Space, path: Path) -> int:
     return written
 
 
-_WRITERS: dict[Form, Callable[[Space, Path], int]] = {
+_WRITERS: dict[Form, Callable[[Space, Path, Iterator[Batch]], int]] = {
     "parquet": _parquet,
     "csv": _csv,
     "npz": _npz,

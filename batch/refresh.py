@@ -5,7 +5,7 @@ Or, where a model is to stand, publish what it makes of the rows.
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -118,6 +118,7 @@ def run(
     full: bool = False,
     if_drift: float | None = None,
     model_version: int | None = None,
+    on_stage: Callable[[str], None] = ...,
 ) -> Summary: ...
 
 
@@ -130,6 +131,7 @@ def run(
     if_drift: float | None = None,
     model_version: int | None = None,
     if_changed: bool,
+    on_stage: Callable[[str], None] = ...,
 ) -> Summary | None: ...
 
 
@@ -141,6 +143,7 @@ def run(
     if_drift: float | None = None,
     model_version: int | None = None,
     if_changed: bool = False,
+    on_stage: Callable[[str], None] = lambda stage: None,
 ) -> Summary | None:
     """Refit and publish.
 
@@ -155,6 +158,8 @@ def run(
         Refit nothing: have this PCA version stand, published or not, and project all rows by it.
     if_changed
         Do nothing, and return None, where the rows that count are those of the refit before.
+    on_stage
+        Called as each of the stages that `Summary.seconds` names begins.
 
     Raises
     ------
@@ -165,27 +170,27 @@ def run(
         contract, the model asked for is not there or of other features, or the store fails; `reduced` is then as
         before.
     """
-    storage, seconds = settings.storage, dict[str, float]()
+    storage, stages = settings.storage, _Stages(on_stage)
     parallelism = spark.sparkContext.defaultParallelism
     check_bucket(storage)
     store = object_store(storage)
     vacuum = Vacuum(spark, settings, store, _TABLES, "refresh-vacuumed.json")
     with explained(), Lease(storage, _LEASE_SECONDS, "refresh") as lease:
-        with _timed(seconds, "pin"):
+        with stages.timed("pin"):
             plan = prepare(store, settings, parallelism, full, if_drift, model_version)
             if if_changed and plan.up_to_date:
                 _look_after(vacuum)
                 return None
             increment = plan.increment
             snapshot = whole(plan.pinned, parallelism, increment.superseded if increment and not plan.due else None)
-        with _timed(seconds, "fit"):
+        with stages.timed("fit"):
             model, sums = _fit(spark, settings, plan, snapshot)
             stands = model.pca_version != plan.tables.next_version
             drift = model.drift
             if stands:
                 # Of a single row there is no variance to tell it by.
                 drift = moved(sums.statistics, model.pca) if sums.statistics.n > 1 else None
-        with _timed(seconds, "publish"):
+        with stages.timed("publish"):
             # Both: what is wrong with `reduced` is better told before there is a model too many.
             for table in _TABLES:
                 ensure_table(spark, storage, table, upkeep=upkeep_properties(settings.tables, by_themselves=False))
@@ -206,7 +211,7 @@ def run(
             if plan.keeps_sums:
                 lease.check()
                 _leave(store, plan.pinned, snapshot, sums)
-        with _timed(seconds, "upkeep"):
+        with stages.timed("upkeep"):
             _look_after(vacuum)
     pca = model.pca
     explained_by = [share for share in _SHARES if share <= pca.scree_.sum() + 1e-9]
@@ -231,7 +236,7 @@ def run(
         compared_to=None if stands else model.compared_to,
         drift=drift,
         drift_size=drift.size if drift else None,
-        seconds=seconds,
+        seconds=stages.seconds,
     )
 
 
@@ -318,8 +323,17 @@ def _can_wait(what: str) -> Iterator[None]:
         _log.warning("%s: %s", what, error)
 
 
-@contextmanager
-def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    start = time.perf_counter()
-    yield
-    seconds[stage] = time.perf_counter() - start
+class _Stages:
+    """How long each stage takes, told as it begins."""
+
+    def __init__(self, on_stage: Callable[[str], None]) -> None:
+        self._on_stage = on_stage
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        self._on_stage(stage)
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = time.perf_counter() - start
+        _log.debug("%s took %.1f s.", stage, self.seconds[stage])

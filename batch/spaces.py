@@ -16,6 +16,7 @@ from batch.snapshot import Batch, ids, vectors
 from conf.delta import dataset, reading
 from conf.errors import DataError
 from conf.settings import Storage
+from conf.table_log import TableLog
 
 SpaceName = Literal["reduced", "features"]
 Versions = dict[str, str | int | None]
@@ -41,7 +42,8 @@ class Reduced:
         if version is None or tables.reduced is None:
             raise DataError(f"{storage.table_uri('reduced')} has no vectors yet. Run `fruits refresh` first.")
         self._storage = storage
-        self._rows = dataset(tables.reduced, storage)
+        self._table = tables.reduced
+        self._rows = dataset(self._table, storage)
         self.model: Model = tables.load(version)
         self.model_id = self.model.model_id
         self.says = f"{self.model.pca.k_} components of PCA version {version}"
@@ -50,6 +52,11 @@ class Reduced:
             "pca_version": version,
             "features_version": tables.features_version,
         }
+
+    @property
+    def rows(self) -> int:
+        """How many photographs."""
+        return TableLog(self._table, self._storage).rows
 
     def project(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Where features (d,) of the same network lie in this space."""
@@ -86,6 +93,12 @@ class Features:
             "model_id": self.model_id,
             "features_version": self._pinned.version,
         }
+
+    @property
+    def rows(self) -> int:
+        """How many photographs."""
+        counted = TableLog(self._pinned.table, self._pinned.storage).counts("model_id")
+        return counted[self.model_id] - len(self._snapshot.superseded)
 
     def project(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """They are in it."""

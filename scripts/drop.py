@@ -10,6 +10,7 @@ import click
 
 from conf.errors import DataError
 from conf.settings import Settings
+from scripts.progress import bar
 from scripts.session import opened, say, takes_settings
 
 if TYPE_CHECKING:
@@ -42,8 +43,6 @@ def command(settings: Settings, paths: tuple[Path, ...], label: str | None) -> N
     fruits drop photos/                  photos/apple/1.jpg is labelled apple
     fruits drop one.jpg two.jpg --label pear
     """
-    from scripts.progress import track
-
     files = [named for path in paths for named in name_files(path, label)]
     if not files:
         raise DataError(
@@ -55,7 +54,8 @@ def command(settings: Settings, paths: tuple[Path, ...], label: str | None) -> N
     check_distinct(files)
     with opened(settings) as settings:
         contents = ((name, path.read_bytes()) for path, name in files)
-        done = drop(settings.storage, track(contents, "Dropping", len(files)))
+        with bar("Dropping", len(files)) as shown:
+            done = drop(settings.storage, shown.count(contents))
     files_are = "1 file, {:.1f} MB, is" if done.files == 1 else f"{done.files} files, {{:.1f}} MB, are"
     say(f"{files_are.format(done.bytes / 1e6)} in {settings.storage.uri('landing/', 's3')}")
 

@@ -69,7 +69,7 @@ def command(
 
     from scripts.overview import overview
     from scripts.places import appearing, check_place
-    from scripts.progress import track
+    from scripts.progress import bar
     from scripts.sample import sample
     from scripts.sql import tables
     from streaming.thumbnails import thumbnails
@@ -77,18 +77,20 @@ def command(
     place = place or Path(f"explorer.{form}")
     check_place(place, f"explorer.{form}")
     with opened(settings) as settings, tables(settings.storage) as asked, appearing(place) as part:
-        told = overview(settings, asked)
-        chosen = sample(asked, limit, min(components, told.pca.k_))
+        with bar("Looking at the store and its tables"):
+            told = overview(settings, asked)
+            chosen = sample(asked, limit, min(components, told.pca.k_))
         versions = chosen.versions(range(min(pictures, len(chosen))))
-        small = track(thumbnails(settings, versions), "Pictures", len(versions))
-        if form == "html":
-            from scripts.explorer import write
+        with bar("Pictures", len(versions)) as shown:
+            small = shown.count(thumbnails(settings, versions))
+            if form == "html":
+                from scripts.explorer import write
 
-            write(part, told, chosen, small)
-        else:
-            from scripts.atlas import write as write_atlas
+                write(part, told, chosen, small)
+            else:
+                from scripts.atlas import write as write_atlas
 
-            write_atlas(part, told, chosen, small)
+                write_atlas(part, told, chosen, small)
     said = f"{len(chosen)} of {told.accounting.reduced}" if len(chosen) < told.accounting.reduced else str(len(chosen))
     say(f"{said} photographs, {place.stat().st_size / 1e6:.1f} MB:")
     if form == "parquet":

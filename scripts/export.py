@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 import click
 
 from conf.settings import Settings
-from scripts.session import opened, say, takes_settings
+from scripts.progress import bar
+from scripts.session import opened, say, takes_settings, takes_space
+from scripts.volume import is_watched
 
 if TYPE_CHECKING:
     from batch.export import Form
@@ -18,13 +20,7 @@ _FORMS: "tuple[Form, ...]" = ("parquet", "csv", "npz", "tfrecord")
 @click.command(name="export")
 @takes_settings
 @click.argument("place", metavar="FILE", type=click.Path(path_type=Path))
-@click.option(
-    "--space",
-    type=click.Choice(["reduced", "features"]),
-    default="reduced",
-    show_default=True,
-    help="Vectors of the last refresh, or all that the network says.",
-)
+@takes_space
 @click.option("--format", "form", type=click.Choice(_FORMS), help="Default: as the file's name ends.")
 def command(settings: Settings, place: Path, space: "SpaceName", form: "Form | None") -> None:
     """Write every current photograph's key, etag, label, sha256 and vector, with the versions they are of.
@@ -44,7 +40,8 @@ def command(settings: Settings, place: Path, space: "SpaceName", form: "Form | N
         raise click.UsageError(f"{place.name!r} tells no format: end it in .{', .'.join(_FORMS)}, or give --format.")
     check_place(place, f"vectors.{chosen}")
     with opened(settings) as settings:
-        where = space_of(settings.storage, space)
-        with appearing(place) as part:
-            written = write(where, part, chosen)
+        with bar("Opening the tables"):
+            where = space_of(settings.storage, space)
+        with appearing(place) as part, bar("Writing", where.rows if is_watched() else None) as shown:
+            written = write(where, part, chosen, shown.advance)
     say(f"{written} photographs in {where.says}: {place}")

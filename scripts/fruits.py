@@ -1,11 +1,12 @@
 """The `fruits` command: finds the module of a command when it is asked for, and turns errors into one message."""
 
 import importlib
-import logging
 
 import click
 
+from scripts.entry import main
 from scripts.session import one_message
+from scripts.volume import told, with_volume
 
 COMMANDS = (
     "demo",
@@ -37,14 +38,18 @@ class _Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"scripts.{cmd_name}").command
-        return command
+        return with_volume(command)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.with_resource(told())
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
         with one_message(ctx):
             return super().invoke(ctx)
 
 
-@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="fruits")
 def fruits() -> None:
     """Drop fruit photographs into S3; get features and PCA vectors in Delta tables.
@@ -58,19 +63,7 @@ def fruits() -> None:
     """
 
 
-class _Say(logging.Handler):
-    """Shows what our own modules tell, such as that a first preparation takes a while; Spark's words go to its log."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        click.echo(record.getMessage(), err=True)
-
-
-def main() -> None:
-    """Entry point. Exit status: 0 done, 1 failed, 2 misuse, 130 interrupted, 143 terminated."""
-    for package in ("conf", "streaming", "batch", "scripts"):
-        logging.getLogger(package).setLevel(logging.INFO)
-        logging.getLogger(package).addHandler(_Say())
-    fruits()
+with_volume(fruits)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import click
 
+from scripts.progress import bar
 from scripts.session import EMBEDDED_ROOT, say
 
 
@@ -25,8 +26,9 @@ def up() -> None:
     from scripts.embedded_s3 import up as start
     from scripts.session import connect
 
-    server = start(EMBEDDED_ROOT)
-    connect(load("local"), server)
+    with bar("Starting the embedded S3"):
+        server = start(EMBEDDED_ROOT)
+        connect(load("local"), server)
     say(f"The embedded S3 is up at {server.endpoint} (process {server.pid}). `fruits local down` stops it.")
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from conf.settings import Settings
+from scripts.progress import bar
 from scripts.session import opened, say, spark_session, takes_settings
 
 
@@ -46,7 +47,7 @@ def command(settings: Settings, place: Path, model_version: int | None, form: st
             with appearing(place) as part, part.open("wb") as file:
                 write_npz(model, file)
         else:
-            with appearing(place) as part, spark_session(settings) as spark, explained():
+            with appearing(place) as part, spark_session(settings) as spark, bar("Writing the pipeline"), explained():
                 # Not percent-encoded: Hadoop takes names as they are.
                 to_mllib(spark, model).save(f"file://{part}")
     say(f"PCA version {version}, {model.pca.k_} components of {len(model.pca.mean_)} features: {place}")

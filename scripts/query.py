@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from conf.settings import Settings
+from scripts.progress import bar
 from scripts.session import opened, takes_settings
 
 if TYPE_CHECKING:
@@ -112,4 +113,6 @@ def command(settings: Settings, sql: str, at: "dict[str, int | datetime]", form:
         if explain:
             click.echo(asked.explain(sql))
         else:
-            write(asked.ask(sql), cast(Form, form))
+            with bar("Asking"):
+                answer = asked.ask(sql)
+            write(answer, cast(Form, form))

@@ -1,8 +1,11 @@
 """`fruits refresh`: the PCA refresh."""
 
+import logging
 import math
 import re
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -10,6 +13,7 @@ import click
 
 from conf.errors import DataError, FruitsError, LeaseError, StorageError, WorkerDiedError
 from conf.settings import Settings
+from scripts.progress import bar
 from scripts.session import opened, override, say, spark_session, takes_settings
 
 if TYPE_CHECKING:
@@ -17,7 +21,14 @@ if TYPE_CHECKING:
 
     from batch.refresh import Summary
 
+_log = logging.getLogger(__name__)
 _LONGEST = 366 * 86_400
+_DOING = {
+    "pin": "Looking for rows that count",
+    "fit": "Fitting",
+    "publish": "Writing model and vectors",
+    "upkeep": "Deleting files of old versions",
+}
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -33,16 +44,22 @@ def _seconds(_: click.Context, __: click.Parameter, value: str | None) -> float 
     return seconds
 
 
-def _share(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
-    if value is not None and not 0 <= value < math.inf:
-        raise click.BadParameter(f"{value} is not in the range x>=0.")
+def _finite(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
+    """What click's ranges let pass: nan, and where there is no upper end, inf."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no number to go by.")
     return value
 
 
 @click.command(name="refresh")
 @takes_settings
-@click.option("--variance", type=float, help="Keep the fewest components that explain this share (default 0.95).")
-@click.option("-k", type=int, help="Keep exactly this many components.")
+@click.option(
+    "--variance",
+    type=click.FloatRange(0, 1, min_open=True),
+    callback=_finite,
+    help="Keep the fewest components that explain this share (default 0.95).",
+)
+@click.option("-k", type=click.IntRange(1), help="Keep exactly this many components.")
 @click.option("--solver", type=click.Choice(["exact", "mllib"]), help="mllib: Spark's own, slower, the same result.")
 @click.option(
     "--full",
@@ -51,8 +68,8 @@ def _share(_: click.Context, __: click.Parameter, value: float | None) -> float 
 )
 @click.option(
     "--if-drift",
-    type=float,
-    callback=_share,
+    type=click.FloatRange(0),
+    callback=_finite,
     metavar="X",
     help="Refit only where the rows have drifted further than this, 0.05 say; else project what is new.",
 )
@@ -113,7 +130,10 @@ def command(
     with opened(settings) as settings, spark_session(settings) as spark:
         begun = time.monotonic()
         try:
-            summary = run(spark, settings, full=full, if_drift=if_drift, model_version=model_version)
+            with stages_shown() as on_stage:
+                summary = run(
+                    spark, settings, full=full, if_drift=if_drift, model_version=model_version, on_stage=on_stage
+                )
             _show(summary, as_json, indent=None if every else 2)
         except DataError as error:
             # Photographs may be yet to come.
@@ -134,12 +154,19 @@ def _foresee(settings: Settings, full: bool, if_drift: float | None, model_versi
     from batch.planning import foresee
     from scripts.show import show_outlook
 
-    with opened(settings) as settings:
+    with opened(settings) as settings, bar("Looking for rows that count"):
         outlook = asdict(foresee(settings, full=full, if_drift=if_drift, model_version=model_version))
     if as_json:
         click.echo(json.dumps(outlook, indent=2))
     else:
         show_outlook(outlook)
+
+
+@contextmanager
+def stages_shown() -> Iterator[Callable[[str], None]]:
+    """A spinner that says which stage a refresh is in, as it is told."""
+    with bar("Refreshing") as shown:
+        yield lambda stage: shown.says(_DOING[stage])
 
 
 def _again(
@@ -149,7 +176,10 @@ def _again(
     from batch.refresh import run
 
     try:
-        summary = run(spark, settings, if_drift=if_drift, model_version=model_version, if_changed=True)
+        with stages_shown() as on_stage:
+            summary = run(
+                spark, settings, if_drift=if_drift, model_version=model_version, if_changed=True, on_stage=on_stage
+            )
     except (StorageError, LeaseError, DataError, WorkerDiedError) as error:
         _wait_after(error)
         return None
@@ -159,7 +189,7 @@ def _again(
 
 
 def _wait_after(error: FruitsError) -> None:
-    say(f"{datetime.now():%H:%M:%S} {error} The next attempt comes.")
+    _log.error("%s %s The next attempt comes.", f"{datetime.now():%H:%M:%S}", error)
 
 
 def _show(summary: "Summary", as_json: bool, indent: int | None) -> None:

@@ -27,7 +27,7 @@ def command(settings: Settings, place: Path, form: str | None) -> None:
     """
     from scripts.overview import overview
     from scripts.places import appearing, check_place
-    from scripts.progress import track
+    from scripts.progress import bar
     from scripts.sample import sample
     from scripts.sql import tables
     from streaming.thumbnails import thumbnails
@@ -39,14 +39,17 @@ def command(settings: Settings, place: Path, form: str | None) -> None:
     with opened(settings) as settings, tables(settings.storage) as asked, appearing(place) as part:
         from scripts.pages import LABELS, write
 
-        told = overview(settings, asked)
-        some = sample(asked, _MOST, min(32, told.pca.k_))
+        with bar("Looking at the store and its tables"):
+            told = overview(settings, asked)
+            some = sample(asked, _MOST, min(32, told.pca.k_))
         labels = [one["label"] for one in told.labels[:LABELS]]
         rows = [(label, row) for label in labels for row in some.typical(label, _EACH)]
-        small = track(thumbnails(settings, some.versions([row for _, row in rows])), "Pictures", len(rows))
         pictures: dict[str, list[bytes]] = {label: [] for label in labels}
-        for (label, _), data in zip(rows, small, strict=True):
-            pictures[label] += [data] if data else []
-        write(part, chosen, told, some, pictures)
+        with bar("Pictures", len(rows)) as shown:
+            small = shown.count(thumbnails(settings, some.versions([row for _, row in rows])))
+            for (label, _), data in zip(rows, small, strict=True):
+                pictures[label] += [data] if data else []
+        with bar("Drawing the pages"):
+            write(part, chosen, told, some, pictures)
     say(f"{len(some)} photographs on two pages:")
     click.echo(place.absolute().as_uri())

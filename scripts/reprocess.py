@@ -6,6 +6,7 @@ import click
 
 from conf.settings import Settings
 from conf.tables import Reason
+from scripts.progress import bar
 from scripts.session import opened, say, takes_settings
 
 
@@ -67,8 +68,9 @@ def command(
     with opened(settings) as settings:
         check_bucket(settings.storage)
         store = object_store(settings.storage)
-        chosen = choose(settings.storage, store)
-        versions = not_awaited(settings.storage, store, chosen)
+        with bar("Looking for the photographs"):
+            chosen = choose(settings.storage, store)
+            versions = not_awaited(settings.storage, store, chosen)
         if len(versions) < len(chosen):
             say(f"{len(chosen) - len(versions)} photographs are listed already, and under way: they are left out.")
         if dry_run:
@@ -76,7 +78,8 @@ def command(
                 click.echo(version.key)
             say(f"{len(versions)} photographs would be listed again.")
         elif versions:
-            written = relist(settings.storage, store, versions)
+            with bar("Listing them again"):
+                written = relist(settings.storage, store, versions)
             say(f"{len(versions)} photographs are listed again, in {_span(written)}. `fruits stream` takes them up.")
         elif not chosen:
             say("Nothing to do: no photograph fits that.")
@@ -97,7 +100,8 @@ def _change_model(settings: Settings, dry_run: bool) -> None:
         check_bucket(storage)
         # A stream that runs would featurize what is listed by the model that it has.
         with nullcontext() if dry_run else Lease(storage, settings.stream.lease_seconds) as lease:
-            asked, change = requested(storage, store), plan_change(storage, store, model_id)
+            with bar("Looking for the photographs"):
+                asked, change = requested(storage, store), plan_change(storage, store, model_id)
             if change.is_done and asked in (None, model_id):
                 raise SettingsError(
                     f"{storage.table_uri('features')} is of model {model_id} already, as the settings name it. Set "
@@ -118,7 +122,8 @@ def _change_model(settings: Settings, dry_run: bool) -> None:
             elif lease is None:
                 say(f"{len(change.versions)} photographs would be listed again, for model {model_id}.")
             else:
-                written = ask(storage, store, change, lease)
+                with bar("Listing them again"):
+                    written = ask(storage, store, change, lease)
                 say(
                     f"{len(change.versions)} photographs are listed again, in {_span(written)}. `fruits stream` with "
                     f"these settings featurizes them by {model_id}, in the place of {change.before}."

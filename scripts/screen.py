@@ -5,12 +5,14 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console as RichConsole
+from rich.console import ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from scripts.accounting import Accounting
+from scripts.console import Console
 from scripts.durations import duration
 from scripts.findings import Finding, Severity, need_a_hand
 
@@ -35,7 +37,7 @@ class Screen:
         self._room = room
         self._foot = foot
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+    def __rich_console__(self, console: RichConsole, options: ConsoleOptions) -> RenderResult:
         def lines(*parts: Text | Table) -> list[list[Segment]]:
             return [line for part in parts for line in console.render_lines(part, options, pad=False)]
 

@@ -2,13 +2,15 @@
 
 import errno
 import functools
+import logging
 import os
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +18,16 @@ import click
 
 from conf.errors import FruitsError, SettingsError
 from conf.settings import EMBEDDED, Settings, Storage, load
+from scripts.entry import INTERRUPTED, end_at_once
+from scripts.progress import bar
+from scripts.volume import is_quiet
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from scripts.embedded_s3 import ServerInfo
 
-INTERRUPTED = "Interrupted. What was committed stays; run it again to go on."
+_log = logging.getLogger(__name__)
 HOME = Path(".fruits")
 EMBEDDED_ROOT = HOME / "s3"
 SPARK_LOG = HOME / "logs" / "spark.log"
@@ -34,14 +39,22 @@ _THIS_MACHINES = {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.ED
 
 @contextmanager
 def one_message(ctx: click.Context) -> Iterator[None]:
-    """End a command in one message: an error that a person can act on in exit status 1, Ctrl-C in 130."""
+    """End a command in one message: an error that a person can act on in exit status 1, Ctrl-C in 130.
+
+    In none where whoever read the result has read enough, with status 141.
+    """
     try:
         yield
+        sys.stdout.flush()
     except FruitsError as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
         click.echo(INTERRUPTED, err=True)
         ctx.exit(128 + signal.SIGINT)
+    except BrokenPipeError:
+        # What is left to write goes nowhere, lest the interpreter complains of it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        ctx.exit(128 + signal.SIGPIPE)
     except OSError as error:
         if error.errno not in _THIS_MACHINES:
             raise
@@ -55,7 +68,9 @@ def takes_settings(function: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--set", "overrides", multiple=True, metavar="SECTION.NAME=VALUE", help="Set one value; repeatable.")
     @functools.wraps(function)
     def with_settings(*args: Any, profile: str | None, overrides: tuple[str, ...], **kwargs: Any) -> Any:
-        return function(load(profile, overrides), *args, **kwargs)
+        settings = load(profile, overrides)
+        _log.debug("The store is %s, the model %s.", settings.storage.uri("", "s3"), settings.model.architecture)
+        return function(settings, *args, **kwargs)
 
     return with_settings
 
@@ -73,9 +88,13 @@ def opened(settings: Settings, root: Path = EMBEDDED_ROOT) -> Iterator[Settings]
     from scripts.embedded_s3 import serve
 
     own = {name: os.environ.get(name) for name in _CREDENTIALS}
-    with serve(root) as server:
+    with ExitStack() as stack:
+        with bar("Starting the embedded S3"):
+            server = stack.enter_context(serve(root))
+            settings = connect(settings, server)
+        _log.debug("The embedded S3 is at %s, process %d.", server.endpoint, server.pid)
         try:
-            yield connect(settings, server)
+            yield settings
         finally:
             for name, value in own.items():
                 os.environ.pop(name, None)
@@ -133,12 +152,15 @@ def spark_session(
     for end in (signal.SIGINT, signal.SIGTERM):
         signal.signal(end, functools.partial(_end_at_once, stderr, leftovers))
     # Started in the main thread, Spark would put a handler of its own in this one's place.
-    with ThreadPoolExecutor(1, "spark") as starting:
+    begun = time.perf_counter()
+    with bar("Starting Spark"), ThreadPoolExecutor(1, "spark") as starting:
         spark = starting.submit(session, settings, SPARK_LOG).result()
+    _log.debug("Spark started in %.1f s. Its log is %s", time.perf_counter() - begun, SPARK_LOG.resolve())
     try:
         yield spark
     finally:
-        stop(spark)
+        with bar("Stopping Spark"):
+            stop(spark)
 
 
 def _end_at_once(stderr: int, leftovers: Sequence[Path], number: int, _: object) -> None:
@@ -148,12 +170,19 @@ def _end_at_once(stderr: int, leftovers: Sequence[Path], number: int, _: object)
     calls then never return. Nothing is lost by ending without a word to it, as every command can be killed at any
     moment; the JVM ends with this process, and so does an embedded S3.
     """
-    # A progress bar hides the cursor.
-    shown = "\x1b[?25h\n" if os.isatty(stderr) else ""
-    os.write(stderr, f"{shown}{INTERRUPTED}\n".encode())
     for folder in leftovers:
         shutil.rmtree(folder, ignore_errors=True)
-    os._exit(128 + number)
+    end_at_once(stderr, number)
+
+
+takes_space = click.option(
+    "--space",
+    type=click.Choice(["reduced", "features"]),
+    default="reduced",
+    show_default=True,
+    help="Vectors of the last refresh; or all that the network says, also of photographs that came since.",
+)
+"""Give a command `--space`."""
 
 
 def override(settings: Settings, section: str, **values: Any) -> Settings:
@@ -172,9 +201,5 @@ def override(settings: Settings, section: str, **values: Any) -> Settings:
 
 def say(message: str) -> None:
     """Tell a person something that is not the result."""
-    click.echo(message, err=True)
-
-
-def is_terminal() -> bool:
-    """Whether a person watches stderr."""
-    return sys.stderr.isatty()
+    if not is_quiet():
+        click.echo(message, err=True)

@@ -4,10 +4,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from scripts.console import Console
 from scripts.screen import show_accounting
 from scripts.terminal import cards
 

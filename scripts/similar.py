@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from conf.settings import Settings
-from scripts.session import opened, say, takes_settings
+from scripts.progress import bar
+from scripts.session import opened, say, takes_settings, takes_space
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,13 +21,7 @@ if TYPE_CHECKING:
 @takes_settings
 @click.argument("what", metavar="FILE|KEY")
 @click.option("-n", "count", type=click.IntRange(1), default=10, show_default=True, help="How many.")
-@click.option(
-    "--space",
-    type=click.Choice(["reduced", "features"]),
-    default="reduced",
-    show_default=True,
-    help="Vectors of the last refresh, or all that the network says, of photographs that came since, too.",
-)
+@takes_space
 @click.option("--pictures/--no-pictures", default=None, help="Default: in a terminal with sixteen million colours.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def command(
@@ -43,19 +38,20 @@ def command(
     import json
     from dataclasses import asdict
 
-    from rich.console import Console
-
     from batch.similar import nearest
     from batch.spaces import space_of
     from conf.errors import DataError
+    from scripts.console import Console
     from scripts.show import show_similar
     from scripts.terminal import shows_pictures
 
     with opened(settings) as settings:
-        where = space_of(settings.storage, space)
+        with bar("Opening the tables"):
+            where = space_of(settings.storage, space)
         path, key = Path(what), None
         if path.is_file():
-            vector = where.project(_features(settings, path, where.model_id))
+            with bar(f"Featurizing {path.name}"):
+                vector = where.project(_features(settings, path, where.model_id))
         else:
             key = _key(settings, what)
             found = where.find(key)
@@ -66,9 +62,10 @@ def command(
                     f'`fruits query "FROM {space} LIMIT 5"` shows what is there.{later}'
                 )
             vector = found
-        neighbours = [asdict(neighbour) for neighbour in nearest(where, vector, count, key)]
-        shown = not as_json and (shows_pictures(Console()) if pictures is None else pictures)
-        small = _pictures(settings, neighbours) if shown else []
+        with bar("Looking at all vectors"):
+            neighbours = [asdict(neighbour) for neighbour in nearest(where, vector, count, key)]
+            shown = not as_json and (shows_pictures(Console()) if pictures is None else pictures)
+            small = _pictures(settings, neighbours) if shown else []
     if as_json:
         click.echo(json.dumps(neighbours, indent=2))
     else:

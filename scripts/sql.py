@@ -21,7 +21,7 @@ from conf.settings import Storage
 from conf.tables import NAMES, VIEWS
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from scripts.console import Console
 
 Form = Literal["table", "csv", "json", "parquet"]
 _MADE_BY = {
@@ -153,9 +153,10 @@ def write(answer: pa.RecordBatchReader, form: Form) -> None:
 
 def _write_table(answer: pa.RecordBatchReader) -> None:
     """A table where its columns fit the terminal, else one line a value, as wide rows are unreadable when folded."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
+
+    from scripts.console import Console
 
     console = Console()
     if len(answer.schema) * (_NARROWEST + _BORDER) > console.width:

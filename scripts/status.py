@@ -8,6 +8,7 @@ import click
 
 from conf.errors import StorageError
 from conf.settings import Settings
+from scripts.progress import bar
 from scripts.session import opened, say, takes_settings
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def command(settings: Settings, watch: bool, check: bool, as_json: bool, schema:
             with suppress(KeyboardInterrupt):
                 _watch(look, as_json)
             return
-        status = look()
+        with bar("Looking at the landing zone and the tables"):
+            status = look()
         if as_json:
             click.echo(_json(status))
         else:

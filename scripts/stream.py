@@ -31,7 +31,17 @@ def command(settings: Settings, once: bool, rebuild_state: bool) -> None:
 
     stop = Event()
     begun = time.perf_counter()
-    with opened(settings) as settings, spark_session(settings) as spark, bar("Featurizing", hidden=not once) as shown:
+    with opened(settings) as settings, spark_session(settings) as spark, bar("Preparing network and tables") as shown:
+
+        def on_start() -> None:
+            # Until here, nothing is under way that could be ended in good order.
+            for end in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(end, lambda *_: stop.set())
+            if once:
+                shown.says("Featurizing")
+            else:
+                shown.end()
+                say(f"Watching {settings.storage.uri('landing/')}. Ctrl-C stops.")
 
         def on_batch(batch: BatchReport) -> None:
             shown.advance(batch.objects)
@@ -42,11 +52,15 @@ def command(settings: Settings, once: bool, rebuild_state: bool) -> None:
                     f"the oldest landed {batch.oldest_age_s:.0f} s ago"
                 )
 
-        for end in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(end, lambda *_: stop.set())
-        if not once:
-            say(f"Watching {settings.storage.uri('landing/')}. Ctrl-C stops.")
-        summary = run(spark, settings, once=once, rebuild_state=rebuild_state, stop=stop, on_batch=on_batch)
+        summary = run(
+            spark,
+            settings,
+            once=once,
+            rebuild_state=rebuild_state,
+            stop=stop,
+            on_start=on_start,
+            on_batch=on_batch,
+        )
     reasons = "".join(f", {count} {reason}" for reason, count in sorted(summary.rejects.items()))
     say(
         f"{summary.objects} objects in {time.perf_counter() - begun:.1f} s: {summary.features} featurized, "

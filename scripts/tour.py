@@ -12,7 +12,8 @@ from conf.settings import Settings
 from scripts.accounting import account
 from scripts.drop import drop, name_files
 from scripts.fruit_photos import draw_bad_objects, draw_photos
-from scripts.progress import bar, track
+from scripts.progress import bar
+from scripts.refresh import stages_shown
 from scripts.session import EMBEDDED_ROOT, SPARK_LOG, opened, say, spark_session
 from scripts.sql import tables
 
@@ -48,15 +49,16 @@ def tour(settings: Settings, images: Path | None, count: int) -> dict[str, Any]:
     with ExitStack() as stack:
         with _stage(seconds, "start S3"):
             settings = stack.enter_context(opened(settings))
-            done["before"] = asdict(account(settings.storage))
+            with bar("Looking at what is there"):
+                done["before"] = asdict(account(settings.storage))
         with _stage(seconds, "first wave"):
             first = round(count * _FIRST)
-            drop(settings.storage, _wave(images, 0, first))
+            _drop(settings, _wave(images, 0, first), first)
         with _stage(seconds, "start Spark"):
             spark = stack.enter_context(spark_session(settings))
         _take_in(spark, settings, first, done, "1")
         with _stage(seconds, "second wave"):
-            drop(settings.storage, _wave(images, first, count - first))
+            _drop(settings, _wave(images, first, count - first), count - first)
             drop(settings.storage, ((f"{bad.label}/{bad.name}", bad.data) for bad in draw_bad_objects(_SEED)))
         _take_in(spark, settings, count - first, done, "2")
         with _stage(seconds, "query"), tables(settings.storage) as asked:
@@ -78,22 +80,26 @@ def _take_in(spark: "SparkSession", settings: Settings, expected: int, done: dic
     with _stage(done["stages"], f"stream {wave}"), bar("Featurizing", expected) as shown:
         summary = stream(spark, settings, once=True, on_batch=lambda batch: shown.advance(batch.objects))
         done["streams"].append(asdict(summary))
-    with _stage(done["stages"], f"refresh {wave}"):
-        done["refreshes"].append(asdict(refresh(spark, settings)))
+    with _stage(done["stages"], f"refresh {wave}"), stages_shown() as on_stage:
+        done["refreshes"].append(asdict(refresh(spark, settings, on_stage=on_stage)))
+
+
+def _drop(settings: Settings, wave: Iterator[tuple[str, bytes]], count: int) -> None:
+    with bar("Dropping", count) as shown:
+        drop(settings.storage, shown.count(wave))
 
 
 def _wave(images: Path | None, start: int, count: int) -> Iterator[tuple[str, bytes]]:
     """Photographs `start` to `start + count`, drawn or from a folder, as (name below the landing zone, bytes)."""
     if images is None:
         drawn = draw_photos(count, _SEED, start=start)
-        return track(((f"{photo.label}/{photo.name}", photo.data) for photo in drawn), "Drawing and dropping", count)
+        return ((f"{photo.label}/{photo.name}", photo.data) for photo in drawn)
     files = list(name_files(images))
     if len(files) < 2:
         raise DataError(f"{images} holds {len(files)} files; a demo wants some dozens, in a folder for each label.")
     # Every n-th, so that few of them still show all labels.
     chosen = files[:: max(1, len(files) // (start + count))]
-    contents = ((name, path.read_bytes()) for path, name in chosen[start : start + count])
-    return track(contents, "Dropping", count)
+    return ((name, path.read_bytes()) for path, name in chosen[start : start + count])
 
 
 @contextmanager

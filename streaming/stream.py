@@ -1,5 +1,6 @@
 """The streaming job: landing zone to features and rejects, until it is stopped or, with `once`, until all is in."""
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
+_log = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.1
 # Spark begins micro-batches at multiples of this: the next one follows the last at once, and the source itself knows
 # when it is time for another look.
@@ -77,6 +79,7 @@ def run(
     once: bool = False,
     rebuild_state: bool = False,
     stop: Event | None = None,
+    on_start: Callable[[], None] = lambda: None,
     on_batch: Callable[[BatchReport], None] = lambda batch: None,
 ) -> Summary:
     """Run the stream.
@@ -89,6 +92,8 @@ def run(
         Where the state is lost, damaged or older than the tables, make it anew from these rather than refuse to run.
     stop
         Set by another thread or a signal handler, it ends the run; a micro-batch under way is taken up by the next.
+    on_start
+        Called when model, tables and state are ready, and the landing zone is watched from then on.
     on_batch
         Called after each micro-batch, in a thread of Spark's.
 
@@ -124,6 +129,7 @@ def run(
             summary.add(batch)
             reports.add(batch)
             on_batch(batch)
+            _log.debug("Micro-batch %d: %d objects, %d features.", batch.batch_id, batch.objects, batch.features)
 
         tally = tally_on(spark.sparkContext)
         weights = spark.sparkContext.broadcast(model.payload)
@@ -140,6 +146,8 @@ def run(
         query = _start(spark, settings, plan.manifest, sink)
         reports.watch(query)
         summary.seconds["start"] = time.perf_counter() - begun
+        _log.debug("The stream is up after %.1f s.", summary.seconds["start"])
+        on_start()
         try:
             with Upkeep(spark, settings, store, lease):
                 _wait(query, once, stop, lease)

@@ -12,7 +12,7 @@ import numpy as np
 
 from conf.lease import Lease
 from conf.settings import Settings
-from scripts.session import INTERRUPTED
+from scripts.entry import INTERRUPTED
 from tests.integration.features import Rows
 from tests.integration.hand_written import D, HandWritten
 from tests.waiting import wait_until

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.session import INTERRUPTED
+from scripts.entry import INTERRUPTED
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
