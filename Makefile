@@ -4,7 +4,7 @@ READY := .venv/.ready
 ON_CLUSTER := stream crash queue_stream clean_stream reprocess changeover rebuild upkeep refresh fruits360
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo notebook check test chaos cluster pictures clean
+.PHONY: help setup demo docs notebook check test chaos cluster pictures clean
 
 help: ## List what there is to run.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -17,6 +17,9 @@ demo: $(READY) ## From a few photographs to reduced vectors, on this machine.
 
 notebook: $(READY) ## The notebook, run from its script and written anew; two minutes.
 	@$(BIN)/python -m notebooks.build
+
+docs: $(READY) ## docs/cli.md, from the commands' own help.
+	@$(BIN)/python -m scripts.reference
 
 check: $(READY) ## Lint, format, types and the tests that take seconds.
 	@$(BIN)/ruff check

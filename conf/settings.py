@@ -33,11 +33,13 @@ class Storage(Section):
     """Where everything lives: one bucket, or one prefix of it."""
 
     bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+    """An existing one; the embedded S3 makes its own."""
     prefix: Annotated[str, Field(pattern=r"^$|^([^/]+/)+$")] = ""
     """Empty, or a path that ends in a slash."""
     endpoint: Annotated[str, Field(pattern=r"^embedded$|^https?://[^/]+$")] | None = None
     """None for AWS itself, "embedded" for the S3 server that Fruits! brings, or the URL of another."""
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")] = "eu-west-1"
+    """The bucket's."""
     scheme: Literal["s3a", "s3"] = "s3a"
     """What Spark calls S3 here."""
 
@@ -117,17 +119,21 @@ class Images(Section):
     """What counts as too much for one photograph."""
 
     max_bytes: Count = 50_000_000
+    """A larger object is refused unread."""
     max_pixels: Count = 100_000_000
+    """One of more pixels is refused before it is decoded."""
 
 
 class Model(Section):
     """The network, its weights and the engine that runs it."""
 
     architecture: Literal["efficientnet_lite0", "mobilenet_v2"] = "efficientnet_lite0"
+    """The network: the other is mobilenet_v2."""
     weights: str = "wheel"
     """"wheel": those that come with the package. A path: a Keras .h5 for mobilenet_v2, a torch state dict for
     efficientnet_lite0. "imagenet": downloaded, for mobilenet_v2."""
     engine: Literal["litert", "tensorflow"] = "litert"
+    """Who runs it: tensorflow is the reference, slower on processors."""
 
 
 class Pca(Section):
@@ -138,6 +144,7 @@ class Pca(Section):
     k: Count | None = None
     """Keep exactly this many components."""
     solver: Literal["exact", "mllib"] = "exact"
+    """mllib is Spark's own: the reference, slower."""
     standardize: bool = False
     """Divide each feature by its standard deviation first, so that all count the same."""
     whiten: bool = False
@@ -156,7 +163,9 @@ class Spark(Section):
     """The session. On a platform that brings its own Spark, leave master unset."""
 
     master: str | None = None
+    """Where Spark runs: local[*] is this machine."""
     driver_memory: str | None = None
+    """What its JVM may take, such as 2g."""
     bring_jars: bool = False
     """Put our Delta and S3 jars on the class path; false where the platform has its own."""
     options: dict[str, str] = {}

@@ -40,7 +40,7 @@ def command(settings: Settings, paths: tuple[Path, ...], label: str | None) -> N
     same name is a new version of it.
 
     \b
-    fruits drop photos/                  photos/apple/1.jpg is labelled apple
+    fruits drop photos/                  # photos/apple/1.jpg is labelled apple
     fruits drop one.jpg two.jpg --label pear
     """
     files = [named for path in paths for named in name_files(path, label)]

@@ -55,10 +55,10 @@ def fruits() -> None:
     """Drop fruit photographs into S3; get features and PCA vectors in Delta tables.
 
     \b
-    fruits demo                          see the whole of it
-    fruits drop photos/                  put photographs into the landing zone
-    fruits stream --once                 featurize what waits there
-    fruits refresh                       refit PCA, write reduced vectors
+    fruits demo                          # see the whole of it
+    fruits drop photos/                  # put photographs into the landing zone
+    fruits stream --once                 # featurize what waits there
+    fruits refresh                       # refit PCA, write reduced vectors
     fruits query "SELECT * FROM features LIMIT 5"
     """
 

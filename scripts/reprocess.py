@@ -41,7 +41,7 @@ def command(
     \b
     fruits reprocess --rejects --reason truncated
     fruits reprocess --keys 'apple/*'
-    fruits reprocess --manifest 12..14 --dry-run
+    fruits reprocess --manifest 2..3 --dry-run
     fruits reprocess --model --set model.weights=retrained.pt
     """
     from conf.s3 import check_bucket, object_store

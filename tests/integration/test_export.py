@@ -12,7 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 import batch.export
+from batch.export import write as export_to
 from batch.refresh import run as refresh
+from batch.spaces import space_of
 from conf.settings import Settings
 from scripts.fruits import fruits
 from scripts.session import override
@@ -99,6 +101,13 @@ def test_a_file_has_what_the_tables_have(
     found = read(path, space)
     assert sorted(found, key=lambda row: row["key"]) == sorted(expected, key=lambda row: row["key"])
     assert [other.name for other in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("name", ["reduced", "features"])
+def test_how_much_is_written_is_told_on_the_way_and_known_before(store: Settings, tmp_path: Path, name: str) -> None:
+    space, told = space_of(store.storage, name), list[int]()
+    assert space.rows == 40
+    assert export_to(space, tmp_path / "vectors.npz", "npz", told.append) == sum(told) == 40
 
 
 def test_what_was_there_stays_until_the_new_file_is_whole(

@@ -1,17 +1,21 @@
 """The command line where it needs neither Spark nor S3."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
+from conf.settings import flatten, load
 from conf.tables import Reason
 from scripts.drop import name_files
 from scripts.fruits import COMMANDS, fruits
+from scripts.reference import PLACE, Entry, document, entries
 
 
 def test_help_loads_neither_tensorflow_nor_spark() -> None:
@@ -24,12 +28,36 @@ def test_help_loads_neither_tensorflow_nor_spark() -> None:
     assert all(name in said for name in COMMANDS)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_help_with_an_example(name: str) -> None:
-    said = CliRunner().invoke(fruits, [name, "--help"])
+@pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.name)
+def test_every_command_has_help_with_an_example_of_its_own(entry: Entry) -> None:
+    said = CliRunner().invoke(fruits, [*entry.name.split()[1:], "--help"])
     assert said.exit_code == 0
-    if name != "local":
-        assert f"fruits {name}" in said.output
+    below = isinstance(entry.command, click.Group) and entry.name != "fruits"
+    assert below or entry.examples
+    for example in entry.examples:
+        assert re.search(rf"\b{entry.name}( |\)|$)", example)
+        assert example in said.output
+
+
+def test_the_reference_is_what_the_commands_say_now() -> None:
+    assert PLACE.read_text(encoding="utf-8") == document(), f"{PLACE} is not of today: run `make docs`"
+
+
+def test_no_command_is_left_out_of_the_reference() -> None:
+    said = document()
+    assert len(entries()) > len(COMMANDS)
+    for entry in entries()[1:]:
+        assert f"\n## {entry.name}\n" in said
+        options = [option for option in entry.command.params if isinstance(option, click.Option)]
+        assert [option.opts[0] for option in options if option.opts[0] not in said] == []
+    assert all(f"`FRUITS_{name.upper().replace('.', '__')}`" in said for name, _ in flatten(load("local")))
+
+
+def test_the_shell_completes_commands_and_options() -> None:
+    for words, at, completes in [("fruits str", "1", "stream"), ("fruits export --sp", "2", "--space")]:
+        asked = {"_FRUITS_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": at}
+        said = CliRunner().invoke(fruits, [], prog_name="fruits", env=asked)
+        assert said.output.splitlines() == [f"plain,{completes}"]
 
 
 @pytest.mark.parametrize(

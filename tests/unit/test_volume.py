@@ -12,21 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from scripts.entry import INTERRUPTED
-from scripts.fruits import COMMANDS, fruits
+from scripts.fruits import fruits
+from scripts.reference import Entry, entries
 from scripts.session import say
-
-BIN = Path(sys.executable).parent
-
-
-def commands() -> list[list[str]]:
-    """Words of every command, those of groups included."""
-    found = []
-    for name in COMMANDS:
-        command = fruits.get_command(click.Context(fruits), name)
-        assert command is not None
-        below = [[name, each] for each in command.commands] if isinstance(command, click.Group) else []
-        found += [[name], *below]
-    return found
 
 
 @pytest.fixture
@@ -74,9 +62,9 @@ def test_a_command_leaves_the_loggers_as_they_were(talkative: list[str]) -> None
     assert [(logger.level, logger.handlers) for logger in loggers] == before
 
 
-@pytest.mark.parametrize("words", commands(), ids=" ".join)
-def test_every_command_takes_both(words: list[str]) -> None:
-    said = CliRunner().invoke(fruits, [*words, "--help"])
+@pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.name)
+def test_every_command_takes_both(entry: Entry) -> None:
+    said = CliRunner().invoke(fruits, [*entry.name.split()[1:], "--help"])
     assert re.search(r"-q, --quiet +Say", said.output)
     assert re.search(r"-v, --verbose +Say", said.output)
 
