@@ -1,10 +1,11 @@
 # Needs make and Python 3.11 (or uv). Every target sets up what it needs first, and only once.
 BIN := .venv/bin
 READY := .venv/.ready
+API := dist/api
 ON_CLUSTER := stream crash queue_stream clean_stream reprocess changeover rebuild upkeep refresh fruits360
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo docs notebook check test chaos cluster pictures clean
+.PHONY: help setup demo docs api notebook check test chaos cluster pictures clean
 
 help: ## List what there is to run.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -20,6 +21,9 @@ notebook: $(READY) ## The notebook, run from its script and written anew; two mi
 
 docs: $(READY) ## docs/cli.md, from the commands' own help.
 	@$(BIN)/python -m scripts.reference
+
+api: $(READY) ## The Python API's pages, from the docstrings, in dist/api.
+	@PDOC_ALLOW_EXEC=1 $(BIN)/pdoc --docformat numpy --output-directory $(API) conf streaming batch '!streaming.readers'
 
 check: $(READY) ## Lint, format, types and the tests that take seconds.
 	@$(BIN)/ruff check

@@ -1,45 +1,20 @@
 """The README and a page beside it as a new user follows them: every block runs, in order, in one shell."""
 
 import json
-import os
-import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from scripts.fruit_photos import draw_photos
+from tests.integration.doc_blocks import BIN, blocks, follow
 
 ROOT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
-BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-def blocks(name: str) -> list[tuple[str, str]]:
-    return BLOCK.findall((ROOT / name).read_text(encoding="utf-8"))
 
 
 def fruits(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([BIN / "fruits", *words], cwd=folder, capture_output=True, text=True, timeout=300)
-
-
-def follow(name: str, folder: Path) -> str:
-    """Run all blocks of a page in a folder; what they print."""
-    script = "".join(code if kind == "sh" else f"python - <<'END'\n{code}END\n" for kind, code in blocks(name))
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "FRUITS_"))}
-    environment["PATH"] = f"{BIN}:{environment['PATH']}"
-    ran = subprocess.run(
-        ["bash", "-euxo", "pipefail", "-c", script],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
-    assert ran.returncode == 0, f"{ran.stdout[-3000:]}\n{ran.stderr[-3000:]}"
-    return ran.stdout
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +27,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, s
         if entry.name not in (".git", ".fruits"):
             (folder / entry.name).symlink_to(entry)
     try:
-        yield folder, follow("README.md", folder)
+        yield folder, follow(ROOT / "README.md", folder)
     finally:
         fruits(folder, "local", "down")
 
@@ -110,8 +85,8 @@ def test_a_wrong_question_is_one_message(followed: tuple[Path, str], sql: str, s
 
 
 def test_the_french_readme_has_no_command_of_its_own() -> None:
-    english = {line for _, code in blocks("README.md") for line in code.splitlines()}
-    assert {line for _, code in blocks("README.fr.md") for line in code.splitlines()} <= english
+    english = {line for _, code in blocks(ROOT / "README.md") for line in code.splitlines()}
+    assert {line for _, code in blocks(ROOT / "README.fr.md") for line in code.splitlines()} <= english
 
 
 def test_the_page_for_those_who_come_from_notebooks_runs(tmp_path: Path) -> None:
@@ -119,7 +94,7 @@ def test_the_page_for_those_who_come_from_notebooks_runs(tmp_path: Path) -> None
         file = tmp_path / "photos" / photo.label / photo.name
         file.parent.mkdir(parents=True)
         file.write_bytes(photo.data)
-    said = follow("docs/from-notebook-to-service.md", tmp_path)
+    said = follow(ROOT / "docs/from-notebook-to-service.md", tmp_path)
     assert "features=8" in said
     assert "'90%': " in said
     assert "|landing/" in said
