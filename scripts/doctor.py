@@ -64,32 +64,32 @@ def _show(result: "Result") -> None:
 
 def _results(settings: Settings, quick: bool) -> "Iterator[Result]":
     from scripts.checks import store
-    from scripts.checks.check import examine, left_out
+    from scripts.checks.check import left_out
     from scripts.checks.machine import machine_checks
     from scripts.checks.trial import trial
 
     for name, check in machine_checks(settings):
-        yield examine(name, check)
+        yield _watched(name, check)
     reached = store.Reached()
-    yield examine("credentials", lambda: store.credentials(settings.storage))
+    yield _watched("credentials", lambda: store.credentials(settings.storage))
     with ExitStack() as stack:
-        yield examine("store", lambda: store.reach(settings, stack, reached))
-        yield examine("clock", lambda: store.clock(reached))
-        yield examine("region", lambda: store.region(settings.storage, reached))
+        yield _watched("store", lambda: store.reach(settings, stack, reached))
+        yield _watched("clock", lambda: store.clock(reached))
+        yield _watched("region", lambda: store.region(settings.storage, reached))
         if reached.settings is None:
-            yield examine("rights", lambda: left_out("The store cannot be asked."))
+            yield _watched("rights", lambda: left_out("The store cannot be asked."))
         else:
             yield from _rights(reached.settings)
         if settings.discovery.queue_url:
             yield from _queue(settings, settings.discovery.queue_url)
         there = reached.settings
         if quick:
-            yield examine("end to end", lambda: left_out("--quick"))
+            yield _watched("end to end", lambda: left_out("--quick"))
         elif there is None:
-            yield examine("end to end", lambda: left_out("The store cannot be asked."))
+            yield _watched("end to end", lambda: left_out("The store cannot be asked."))
         else:
             say("A few photographs go from end to end: a minute or so.")
-            yield examine("end to end", lambda: trial(there))
+            yield _watched("end to end", lambda: trial(there))
 
 
 def _rights(settings: Settings) -> "Iterator[Result]":
@@ -110,7 +110,13 @@ def _queue(settings: Settings, url: str) -> "Iterator[Result]":
 
 
 def _examined(checks: "Iterator[tuple[str, Check]]") -> "Iterator[Result]":
-    from scripts.checks.check import examine
-
     for name, check in checks:
-        yield examine(name, check)
+        yield _watched(name, check)
+
+
+def _watched(name: str, check: "Check") -> "Result":
+    from scripts.checks.check import examine
+    from scripts.progress import bar
+
+    with bar(f"Checking {name}"):
+        return examine(name, check)

@@ -34,6 +34,13 @@ const state = {
   hidden: new Set(), one: null, near: [], chosen: [], shown: ROWS_AT_ONCE, groups: [], drawing: false,
 };
 
+// plotly's points have soft edges of their own. What it asks for besides, four samples a pixel, takes a processor that has
+// to stand in for a graphics card most of its time.
+const contextOf = HTMLCanvasElement.prototype.getContext;
+HTMLCanvasElement.prototype.getContext = function (kind, words) {
+  return contextOf.call(this, kind, kind.startsWith("webgl") ? { ...words, antialias: false } : words);
+};
+
 // ---- words ----------------------------------------------------------------------------------------------------------
 const whole = (n) => n.toLocaleString("en");
 const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
