@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -17,7 +18,8 @@ _PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 def write(place: Path, told: Overview, sample: Sample, pictures: Iterable[bytes | None]) -> None:
     """Write the sample's columns, pca_version, the first two components as x and y, and what pictures there are."""
-    axes = {"x": sample.vectors[:, 0], "y": sample.vectors[:, min(1, sample.vectors.shape[1] - 1)]}
+    flat = np.zeros(len(sample), np.float32)
+    axes = {"x": sample.vectors[:, 0], "y": sample.vectors[:, 1] if sample.vectors.shape[1] > 1 else flat}
     rows = sample.rows.append_column("pca_version", pa.array([told.pca_version] * len(sample), pa.int64()))
     for name, axis in axes.items():
         rows = rows.append_column(name, pa.array(axis.copy()))

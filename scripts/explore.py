@@ -8,9 +8,11 @@ from conf.settings import Settings
 from scripts.session import opened, say, takes_settings
 
 _FORMS = ("html", "parquet")
-_MOST = 50_000
+MOST = 50_000
+"""So many photographs a page bears."""
+COMPONENTS = 32
+"""And so many components of each: what comes after them tells little."""
 _PICTURES = 5_000
-_COMPONENTS = 32
 
 
 @click.command(name="explore")
@@ -27,14 +29,14 @@ _COMPONENTS = 32
 @click.option(
     "--limit",
     type=click.IntRange(1),
-    default=_MOST,
+    default=MOST,
     show_default=True,
     help="Photographs at most, chosen evenly; always the same ones.",
 )
 @click.option(
     "--components",
     type=click.IntRange(2),
-    default=_COMPONENTS,
+    default=COMPONENTS,
     show_default=True,
     help="Components at most, the first ones.",
 )
@@ -65,6 +67,7 @@ def command(
     fruits explore fruits.html --no-open --pictures 500
     fruits explore photographs.parquet --format parquet
     """
+    import shlex
     import sys
 
     from scripts.overview import overview
@@ -91,10 +94,10 @@ def command(
                 from scripts.atlas import write as write_atlas
 
                 write_atlas(part, told, chosen, small)
-    said = f"{len(chosen)} of {told.accounting.reduced}" if len(chosen) < told.accounting.reduced else str(len(chosen))
+    said = f"{len(chosen)} of {told.reduced}" if len(chosen) < told.reduced else str(len(chosen))
     say(f"{said} photographs, {place.stat().st_size / 1e6:.1f} MB:")
     if form == "parquet":
-        click.echo(f"uvx embedding-atlas {place} --x x --y y --image image")
+        click.echo(f"uvx embedding-atlas {shlex.quote(str(place))} --x x --y y --image image")
         return
     click.echo(place.absolute().as_uri())
     if sys.stdout.isatty() if opens is None else opens:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from batch.models import ModelTables
+from batch.models import load
 from batch.pca import PCA
 from conf.errors import DataError
 from conf.settings import Settings
@@ -27,10 +27,11 @@ _SPANS = (
     ("365 days", 31_536_000),
 )
 
+_REDUCED = "SELECT max(pca_version) AS pca_version, count(*) AS photographs FROM reduced"
 _LABELS = "SELECT label, count(*) AS photographs FROM reduced GROUP BY label ORDER BY photographs DESC, label"
 _REFITS = """
 SELECT pca_version, fitted_at, n, k, list_sum(explained_variance_ratio) AS explained,
-       compared_to, mean_shift, variance_change, explained_change, list_max(principal_angles) AS largest_angle
+       compared_to, mean_shift, variance_change, explained_change
 FROM pca_models ORDER BY pca_version
 """
 _REJECTS = f"""
@@ -40,14 +41,14 @@ FROM rejects GROUP BY reason ORDER BY objects DESC, reason
 """  # noqa: S608
 _SPAN = "SELECT epoch(max(last_modified) - min(last_modified)) AS seconds FROM features"
 _ARRIVALS = """
-SELECT time_bucket(to_seconds({seconds}), last_modified) AS began, count(*) AS photographs
+SELECT time_bucket(to_seconds({seconds}), last_modified) AS began, count(DISTINCT (key, etag)) AS photographs
 FROM features GROUP BY ALL ORDER BY began
 """
 
 
 @dataclass(frozen=True)
 class Arrivals:
-    """Photographs that were featurized, by when they landed."""
+    """Photographs that were featurized, by when they landed; one that was again counts once."""
 
     every: str
     """What each count spans, such as hour."""
@@ -64,8 +65,9 @@ class Overview:
     place: str
     made_at: datetime
     accounting: Accounting
+    reduced: int
+    """Photographs in `reduced`."""
     pca_version: int
-    features_version: int | None
     model_id: str
     pca: PCA
     labels: list[dict[str, Any]]
@@ -78,7 +80,7 @@ class Overview:
 
 
 def overview(settings: Settings, asked: Tables) -> Overview:
-    """Look at all tables.
+    """Look at all tables, as they were opened, and at what a stream does now.
 
     Raises
     ------
@@ -88,24 +90,22 @@ def overview(settings: Settings, asked: Tables) -> Overview:
         Where the store fails.
     """
     storage = settings.storage
-    tables = ModelTables.open(storage)
-    version = tables.published
-    if version is None:
+    (reduced,) = _rows(asked, _REDUCED) if "reduced" in asked else [{"photographs": 0}]
+    if not reduced["photographs"]:
         raise DataError(f"{storage.table_uri('reduced')} has no vectors yet. Run `fruits refresh` first.")
-    model = tables.load(version)
+    model = load(storage, reduced["pca_version"])
     counted = account(storage)
-    counted = replace(counted, findings=find(counted, settings))
     return Overview(
         place=storage.uri("", "s3"),
         made_at=datetime.now(UTC),
-        accounting=counted,
-        pca_version=version,
-        features_version=tables.features_version,
+        accounting=replace(counted, findings=find(counted, settings)),
+        reduced=reduced["photographs"],
+        pca_version=model.pca_version,
         model_id=model.model_id,
         pca=model.pca,
         labels=_rows(asked, _LABELS),
         refits=_rows(asked, _REFITS),
-        rejects=_rows(asked, _REJECTS) if counted.rejects else [],
+        rejects=_rows(asked, _REJECTS) if "rejects" in asked else [],
         arrivals=_arrivals(asked),
     )
 

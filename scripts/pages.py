@@ -18,16 +18,16 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
 
 from scripts.overview import Overview
+from scripts.palette import COLOURS, REST
 from scripts.sample import Sample
 
 LABELS = 12
 """So many labels, the most frequent ones, have a colour and a row of pictures."""
-_EACH = 4
+EACH = 4
+"""So many pictures a label."""
 _A4 = (8.27, 11.69)
-# Okabe and Ito's colours without black and yellow, as in the explorer; then once more in another shape.
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+# Each colour twice.
 _SHAPES = ("o", "D")
-_REST = "#8a8f95"
 # Text of the store is text: a label with two dollars in it is no formula. And text stays text in an SVG.
 _STYLE = {
     "text.parse_math": False,
@@ -40,6 +40,9 @@ _STYLE = {
     "figure.dpi": 150,
 }
 _WIDE = 95
+_TITLE = 0.9  # inches
+# More than these would leave no room for the map.
+_FINDINGS = 5
 
 
 Pictures = Mapping[str, Sequence[bytes]]
@@ -58,15 +61,16 @@ def write(place: Path, form: str, told: Overview, sample: Sample, pictures: Pict
                 for page in pages:
                     file.savefig(page)
         else:
-            place.write_text(_html(title, "\n".join(sentences(told)), pages), encoding="utf-8")
+            place.write_text(_html(title, "\n".join(sentences(told, len(sample))), pages), encoding="utf-8")
 
 
-def sentences(told: Overview) -> list[str]:
-    """The report in words."""
+def sentences(told: Overview, shown: int) -> list[str]:
+    """The report in words; of how many photographs its map has."""
     a, pca = told.accounting, told.pca
     refused = sum(a.rejects.values())
     kinds = ", ".join(f"{count} {reason}" for reason, count in a.rejects.items())
-    first = f"{a.reduced:,} photographs of {len(told.labels):,} labels have a place in the map below."
+    part = f"{shown:,} of them, chosen evenly, are" if shown < told.reduced else "all are"
+    first = f"{told.reduced:,} photographs of {len(told.labels):,} labels have a vector; {part} in the map below."
     said = [
         first + (f" {a.features_since_pca:,} came since the last refresh." if a.features_since_pca else ""),
         f"{refused:,} objects were refused: {kinds}." if refused else "No object was refused.",
@@ -75,13 +79,15 @@ def sentences(told: Overview) -> list[str]:
         f"and {pca.explained_variance_ratio_.sum():.1%} of the variance.",
         f"Stream {a.stream.state}: {a.stream.says}.",
     ]
-    said += [f"{one.severity.capitalize()}: {one.says} ({one.do})" for one in a.findings] or ["All is well."]
-    if (newest := told.refits[-1])["mean_shift"] is not None:
-        said.insert(
-            4,
-            f"Since the refit before, the mean has moved by {newest['mean_shift']:.1%} of the spread, "
-            f"and the variance by {newest['variance_change']:+.1%}.",
+    refit = next(one for one in told.refits if one["pca_version"] == told.pca_version)
+    if refit["mean_shift"] is not None:
+        said.append(
+            f"Against PCA version {refit['compared_to']}, the mean has moved by {refit['mean_shift']:.1%} of the "
+            f"spread, and the variance by {refit['variance_change']:+.1%}."
         )
+    said += [f"{one.severity.capitalize()}: {one.says}" for one in a.findings[:_FINDINGS]] or ["All is well."]
+    if a.findings:
+        said.append("`fruits status` says what to do.")
     return said
 
 
@@ -91,11 +97,14 @@ def _page() -> Figure:
 
 def _first(told: Overview, sample: Sample, pictures: Pictures) -> Figure:
     page = _page()
-    (head,), (middle,), (foot,) = page.subfigures(3, 1, squeeze=False, height_ratios=(2.7, 4.9, 4.2))
-    head.text(0.0, 0.95, "What is in these photographs?", fontsize=18, weight="bold", va="top")
-    head.text(0.0, 0.72, f"{told.place} · {told.made_at:%Y-%m-%d %H:%M} UTC", color="#5b6066", va="top")
-    lines = [line for said in sentences(told) for line in textwrap.wrap(said, _WIDE)]
-    head.text(0.0, 0.60, "\n".join(lines), va="top", linespacing=1.4)
+    lines = [line for said in sentences(told, len(sample)) for line in textwrap.wrap(said, _WIDE)]
+    text = 0.19 * (len(lines) + 1)  # inches
+    heights = (_TITLE + text, (_A4[1] - _TITLE - text) * 0.54, (_A4[1] - _TITLE - text) * 0.46)
+    (head,), (middle,), (foot,) = page.subfigures(3, 1, squeeze=False, height_ratios=heights)
+    place = "\n".join(textwrap.wrap(f"{told.place} · {told.made_at:%Y-%m-%d %H:%M} UTC", _WIDE))
+    head.text(0, 0.97, "What is in these photographs?", fontsize=18, weight="bold", va="top")
+    head.text(0, 1 - 0.45 / heights[0], place, color="#5b6066", va="top")
+    head.text(0, text / heights[0], "\n".join(lines), va="top", linespacing=1.4)
     _map(middle.subplots(), told, sample)
     _contact_sheet(foot, pictures)
     return page
@@ -110,9 +119,9 @@ def _map(axes: Axes, told: Overview, sample: Sample) -> None:
     for group in sorted({*groups.tolist()}, reverse=True):
         rows = sample.vectors[groups == group]
         name = told.labels[group]["label"] or "(no label)" if group < LABELS else "others"
-        colour = _COLOURS[group % len(_COLOURS)] if group < LABELS else _REST
-        shape = _SHAPES[group // len(_COLOURS)] if group < LABELS else "o"
-        second = rows[:, min(1, rows.shape[1] - 1)]
+        colour = COLOURS[group % len(COLOURS)] if group < LABELS else REST
+        shape = _SHAPES[group // len(COLOURS)] if group < LABELS else "o"
+        second = rows[:, 1] if rows.shape[1] > 1 else np.full(len(rows), group)
         axes.scatter(
             rows[:, 0],
             second,
@@ -124,9 +133,9 @@ def _map(axes: Axes, told: Overview, sample: Sample) -> None:
             linewidths=0,
             rasterized=True,
         )
-    axes.set_title("Each photograph where its first two components put it: what looks alike lies close together")
+    axes.set_title("What looks alike to the network lies close together")
     axes.set_xlabel(f"component 1 ({told.pca.scree_[0]:.1%})")
-    axes.set_ylabel(f"component 2 ({told.pca.scree_[1]:.1%})" if len(told.pca.scree_) > 1 else "")
+    axes.set_ylabel(f"component 2 ({told.pca.scree_[1]:.1%})" if sample.vectors.shape[1] > 1 else "label")
     handles, names = axes.get_legend_handles_labels()
     axes.legend(handles[::-1], names[::-1], loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, markerscale=2)
 
@@ -137,13 +146,13 @@ def _contact_sheet(part: SubFigure, pictures: Pictures) -> None:
     shown = [(label, some) for label, some in pictures.items() if some]
     columns = 3
     lines = max(1, -(-len(shown) // columns))
-    grid = part.subplots(lines, columns * _EACH, squeeze=False)
+    grid = part.subplots(lines, columns * EACH, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
     for at, (label, some) in enumerate(shown):
-        line, column = at // columns, at % columns * _EACH
+        line, column = at // columns, at % columns * EACH
         grid[line, column].set_title(_short(label or "(no label)"), fontsize=8)
-        for axes, data in zip(grid[line, column : column + _EACH], some, strict=False):
+        for axes, data in zip(grid[line, column : column + EACH], some, strict=False):
             axes.imshow(np.asarray(Image.open(io.BytesIO(data)).convert("RGB")))
 
 
@@ -161,11 +170,11 @@ def _scree(axes: Axes, told: Overview) -> None:
     pca = told.pca
     shown = min(len(pca.scree_), max(60, int(1.5 * pca.k_)))
     numbers = np.arange(1, shown + 1)
-    axes.bar(numbers, pca.scree_[:shown], width=1, color=_COLOURS[0])
+    axes.bar(numbers, pca.scree_[:shown], width=1, color=COLOURS[0])
     axes.set_title(f"Variance by component (bars) and in all (line): {pca.k_} are kept")
     axes.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1))
     cumulative = axes.twinx()
-    cumulative.plot(numbers, np.cumsum(pca.scree_)[:shown], color=_COLOURS[1], linewidth=2)
+    cumulative.plot(numbers, np.cumsum(pca.scree_)[:shown], color=COLOURS[1], linewidth=2)
     cumulative.set_ylim(0, 1.02)
     cumulative.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1))
     axes.axvline(pca.k_, color="black", linestyle=":")
@@ -188,8 +197,8 @@ def _refits(axes: Axes, told: Overview) -> None:
         ]
     ):
         values = [refit[field] for refit in compared]
-        axes.plot(versions, values, "oDs"[at] + "-", color=_COLOURS[at], label=name)
-    axes.axhline(0, color=_REST, linewidth=0.8)
+        axes.plot(versions, values, "oDs"[at] + "-", color=COLOURS[at], label=name)
+    axes.axhline(0, color=REST, linewidth=0.8)
     axes.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1))
     axes.set_xlabel("PCA version")
     axes.legend(frameon=False, ncols=3, loc="upper left", bbox_to_anchor=(0, -0.2))
@@ -204,22 +213,28 @@ def _arrivals(axes: Axes, told: Overview) -> None:
         [one["photographs"] for one in counts],
         width=seconds / 86_400,  # days
         align="edge",
-        color=_COLOURS[2],
+        color=COLOURS[2],
     )
     axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
 
 
 def _rejects(part: SubFigure, told: Overview) -> None:
     lines: list[tuple[Any, ...]] = [
-        (one["reason"], one["objects"], _short(one["examples"][0]["key"], 40), _short(one["examples"][0]["detail"], 60))
+        (one["reason"], one["objects"], _short(one["examples"][0]["key"], 40), _short(one["examples"][0]["detail"], 56))
         for one in told.rejects
     ]
     part.text(0, 0.97, "Refused, with the newest of each", fontsize=11, va="top")
     if not lines:
         part.text(0, 0.85, "Nothing.", va="top")
     for row, line in enumerate(lines):
-        for left, value in zip((0, 0.17, 0.22, 0.55), line, strict=True):
+        for left, value in zip((0, 0.17, 0.22, 0.53), line, strict=True):
             part.text(left, 0.85 - 0.075 * row, str(value), va="top", fontsize=7.5)
+
+
+_POLICY = (
+    '<meta http-equiv="Content-Security-Policy" '
+    """content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">"""
+)
 
 
 def _html(title: str, words: str, pages: Sequence[Figure]) -> str:
@@ -234,7 +249,7 @@ def _html(title: str, words: str, pages: Sequence[Figure]) -> str:
     )
     body = "\n".join(f'<svg role="img" aria-label="Page {at}"{drawing}' for at, drawing in enumerate(drawings, 1))
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">{_POLICY}<title>{escape(title)}</title>'
         f"<style>{style}</style></head><body>\n"
         f'<div class="words"><h1>{escape(title)}</h1><p>{escape(words)}</p></div>\n{body}\n</body></html>\n'
     )

@@ -5,11 +5,10 @@ from pathlib import Path
 import click
 
 from conf.settings import Settings
+from scripts.explore import COMPONENTS, MOST
 from scripts.session import opened, say, takes_settings
 
 _FORMS = ("pdf", "html")
-_MOST = 50_000
-_EACH = 4
 
 
 @click.command(name="report")
@@ -37,13 +36,13 @@ def command(settings: Settings, place: Path, form: str | None) -> None:
         raise click.UsageError(f"{place.name!r} tells no format: end it in .{', .'.join(_FORMS)}, or give --format.")
     check_place(place, "report.pdf")
     with opened(settings) as settings, tables(settings.storage) as asked, appearing(place) as part:
-        from scripts.pages import LABELS, write
+        from scripts.pages import EACH, LABELS, write
 
         with bar("Looking at the store and its tables"):
             told = overview(settings, asked)
-            some = sample(asked, _MOST, min(32, told.pca.k_))
+            some = sample(asked, MOST, min(COMPONENTS, told.pca.k_))
         labels = [one["label"] for one in told.labels[:LABELS]]
-        rows = [(label, row) for label in labels for row in some.typical(label, _EACH)]
+        rows = [(label, row) for label in labels for row in some.typical(label, EACH)]
         pictures: dict[str, list[bytes]] = {label: [] for label in labels}
         with bar("Pictures", len(rows)) as shown:
             small = shown.count(thumbnails(settings, some.versions([row for _, row in rows])))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from scripts.sql import Tables
@@ -48,8 +49,10 @@ class Sample:
         return [Landed(**row) for row in self.rows.select(columns).take(pa.array(chosen, pa.int64())).to_pylist()]
 
     def typical(self, label: str, most: int) -> list[int]:
-        """Of one label, those that are nearest to its mean, the nearest first."""
-        rows = np.flatnonzero(np.array([one == label for one in self.rows["label"].to_pylist()], np.bool_))
+        """Of one label, those that are nearest to its mean, the nearest first; none where none was chosen."""
+        rows = np.flatnonzero(np.asarray(pc.equal(self.rows["label"], label)))
+        if not len(rows):
+            return []
         away = self.vectors[rows] - self.vectors[rows].mean(axis=0)
         nearest: list[int] = rows[np.argsort((away**2).sum(axis=1), kind="stable")[:most]].tolist()
         return nearest

@@ -93,7 +93,9 @@ def _pictures(settings: Settings, neighbours: list[dict[str, Any]]) -> list[byte
     keys = ds.field("key").isin([one["key"] for one in neighbours])
     rows = read_columns(features, settings.storage, columns, keys).to_pylist() if features else []
     versions = {(row["key"], row["etag"]): Landed(**row) for row in rows}
-    return list(thumbnails(settings, [versions[one["key"], one["etag"]] for one in neighbours]))
+    found = [versions.get((one["key"], one["etag"])) for one in neighbours]
+    small = thumbnails(settings, [version for version in found if version])
+    return [next(small) if version else None for version in found]
 
 
 def _features(settings: Settings, path: Path, model_id: str) -> "NDArray[np.float32]":

@@ -18,9 +18,11 @@ import pyarrow as pa
 from conf.delta import as_of, dataset, open_tables
 from conf.errors import DataError
 from conf.settings import Storage
-from conf.tables import NAMES, VIEWS
+from conf.tables import NAMES, VIEWS, columns_of
 
 if TYPE_CHECKING:
+    from pyarrow.dataset import Dataset
+
     from scripts.console import Console
 
 Form = Literal["table", "csv", "json", "parquet"]
@@ -30,7 +32,6 @@ _MADE_BY = {
     "reduced": "fruits refresh",
     "pca_models": "fruits refresh",
 }
-_QUESTIONS = [[duckdb.StatementType.SELECT], [duckdb.StatementType.EXPLAIN]]
 # Numbers of a vector that a terminal shows; files get them all.
 _SHOWN = 4
 _VERSIONS = pa.schema(
@@ -66,10 +67,13 @@ class Tables:
         for name, opened in self._opened.items():
             if name in at:
                 as_of(opened, at[name])
-            self._connection.register(name, dataset(opened, storage))
+            self._register(name, dataset(opened, storage))
         for view, (table, definition) in VIEWS.items():
             if table not in self._missing:
                 self._connection.execute(f"CREATE VIEW {view} AS {definition}")
+
+    def __contains__(self, table: str) -> bool:
+        return table in self._opened
 
     def ask(self, sql: str) -> pa.RecordBatchReader:
         """The answer to one SELECT, in pieces.
@@ -79,23 +83,37 @@ class Tables:
         DataError
             Where the SQL is wrong or names a table that does not exist yet.
         """
+        return self._answer(sql, "")
+
+    def explain(self, sql: str) -> str:
+        """How the answer to one SELECT would be worked out, as DuckDB draws it. Raises as `ask`."""
+        return "\n".join(row["explain_value"] for row in _rows(self._answer(sql, "EXPLAIN ")))
+
+    def _answer(self, sql: str, before: str) -> pa.RecordBatchReader:
         try:
-            statements = duckdb.extract_statements(sql)
-            if [statement.type for statement in statements] not in _QUESTIONS:
+            # Of what is asked: EXPLAIN by itself may write a file, with ANALYZE.
+            if [statement.type for statement in duckdb.extract_statements(sql)] != [duckdb.StatementType.SELECT]:
                 raise DataError(
-                    "Ask one question, with SELECT or FROM. Tables are read-only; for a file, use --format."
+                    "Ask one question, with SELECT or FROM. Tables are read-only; for a file, use --format, and for "
+                    "how it would be answered --explain."
                 )
             if "versions" in sql.lower():
                 self._connection.register("versions", self._versions())
-            return self._connection.sql(sql).to_arrow_reader(1024)
+            return self._connection.sql(before + sql).to_arrow_reader(1024)
         except duckdb.Error as error:
             raise DataError(self._say_what_is_wrong(str(error))) from None
         except RuntimeError as error:
             raise _interrupted(error) from None
 
-    def explain(self, sql: str) -> str:
-        """How the answer to one SELECT would be worked out, as DuckDB draws it. Raises as `ask`."""
-        return "\n".join(row["explain_value"] for row in _rows(self.ask(f"EXPLAIN {sql}")))
+    def _register(self, name: str, rows: "Dataset") -> None:
+        """Under its name, with nulls for columns that the contract was given after the table was made."""
+        missing = {column: line for column, line in columns_of(name).items() if column not in rows.schema.names}
+        if not missing:
+            self._connection.register(name, rows)
+            return
+        self._connection.register(f"{name}_stored", rows)
+        nulls = (f"NULL::{_duckdb_type(line.split()[1])} AS {column}" for column, line in missing.items())
+        self._connection.execute(f"CREATE VIEW {name} AS SELECT *, {', '.join(nulls)} FROM {name}_stored")  # noqa: S608
 
     def close(self) -> None:
         """Let go of the tables, and of questions that were not answered to the end."""
@@ -247,6 +265,12 @@ def _batches(answer: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
 def _interrupted(error: RuntimeError) -> BaseException:
     """Ctrl-C, where DuckDB met it first."""
     return KeyboardInterrupt() if "interrupted" in str(error).lower() else error
+
+
+def _duckdb_type(declared: str) -> str:
+    """Spark's ARRAY<DOUBLE> is DuckDB's DOUBLE[]."""
+    inner = re.fullmatch(r"ARRAY<(.+)>", declared)
+    return f"{_duckdb_type(inner[1])}[]" if inner else declared
 
 
 def _rows_written(commit: Mapping[str, Any]) -> int | None:

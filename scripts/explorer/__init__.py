@@ -4,6 +4,7 @@
 """
 
 import base64
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -17,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scripts.overview import Overview
+from scripts.palette import COLOURS, REST
 from scripts.sample import Sample
 
 # What stands for a picture whose photograph is not there any more.
@@ -37,21 +39,22 @@ def write(place: Path, told: Overview, sample: Sample, pictures: Iterable[bytes 
         "photographs": [_json(_columns(sample.rows, told))],
         "vectors": [_base64(np.asfortranarray(sample.vectors, dtype="<f4").tobytes("F"))],
         "pictures": (f"{_base64(data) if data else _GONE}\n" for data in pictures),
-        "plotly": [_plotly()],
-        "script": [_text("explorer.js")],
+        "plotly": [plotly := _plotly()],
+        "script": [script := _text("explorer.js")],
+        "scripts": [" ".join(map(_hash, (plotly, script)))],
     }
     with place.open("w", encoding="utf-8") as page:
         page.writelines(_filled(_text("page.html"), parts))
 
 
 def _filled(template: str, parts: dict[str, Iterable[str]]) -> Iterator[str]:
-    opening, closing = "<!--fill:", "-->\n"
+    opening, closing = "<!--fill:", "-->"
     before, *rest = template.split(opening)
     yield before
     for piece in rest:
         name, after = piece.split(closing, 1)
         yield from parts[name]
-        yield f"\n{after}"
+        yield after
 
 
 def _about(told: Overview) -> dict[str, Any]:
@@ -62,7 +65,7 @@ def _about(told: Overview) -> dict[str, Any]:
         "accounting": asdict(told.accounting),
         "pca_version": told.pca_version,
         "model_id": told.model_id,
-        "reduced": told.accounting.reduced,
+        "reduced": told.reduced,
         "k": pca.k_,
         "d": len(pca.mean_),
         "scree": pca.scree_.tolist(),
@@ -70,6 +73,8 @@ def _about(told: Overview) -> dict[str, Any]:
         "refits": told.refits,
         "rejects": told.rejects,
         "arrivals": asdict(told.arrivals),
+        "colours": COLOURS,
+        "rest": REST,
     }
 
 
@@ -91,6 +96,11 @@ def _json(value: Any) -> str:
 
 def _milliseconds(time: datetime) -> int:
     return round(time.timestamp() * 1000)
+
+
+def _hash(script: str) -> str:
+    """By which the page's policy knows a script, as it stands between its tags: no other may run."""
+    return f"'sha256-{_base64(hashlib.sha256(script.encode()).digest())}'"
 
 
 def _base64(data: bytes) -> str:

@@ -10,16 +10,14 @@ const pictures = embedded("pictures").split("\n");
 const count = photos.key.length;
 const vectors = components(embedded("vectors"));
 const axes = vectors.length;
-const NEAR = 8, ROWS_AT_ONCE = 100, GONE = "-";
-// Okabe and Ito's colours but for black and yellow, which one of the two grounds would swallow; four shapes for each.
-const COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"];
+const NEAR = 8, ROWS_AT_ONCE = 100, GONE = "-", BY_LABEL = "label";
+const COLOURS = about.colours, REST = about.rest;
 const SHAPES = ["circle", "diamond", "square", "x"];
 const OUTLINES = {
   circle: "M6 1a5 5 0 1 0 .01 0z", diamond: "M6 0l6 6-6 6-6-6z", square: "M1 1h10v10h-10z",
   x: "M3 0l3 3 3-3 3 3-3 3 3 3-3 3-3-3-3 3-3-3 3-3-3-3z",
 };
 const TOLD_APART = COLOURS.length * SHAPES.length;
-const REST = "#8a8f95";
 
 function components(text) {
   const raw = atob(text), bytes = new Uint8Array(raw.length);
@@ -30,7 +28,7 @@ function components(text) {
 }
 
 const state = {
-  x: 0, y: Math.min(1, axes - 1), z: null, colour: "label", drag: "pan",
+  x: 0, y: axes > 1 ? 1 : BY_LABEL, z: null, colour: "label", drag: "pan",
   hidden: new Set(), one: null, near: [], chosen: [], shown: ROWS_AT_ONCE, groups: [], drawing: false,
 };
 
@@ -46,7 +44,7 @@ const whole = (n) => n.toLocaleString("en");
 const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
 const time = (ms) => new Date(ms).toISOString().replace("T", " ").slice(0, 19) + " UTC";
 const label = (row) => about.labels[photos.label[row]].label || "(no label)";
-const axisName = (axis) => `component ${axis + 1} (${percent(about.scree[axis])})`;
+const axisName = (axis) => (axis === BY_LABEL ? "label" : `component ${axis + 1} (${percent(about.scree[axis])})`);
 
 function element(tag, words = {}, ...children) {
   const made = document.createElement(tag);
@@ -100,7 +98,7 @@ function groups() {
   return [...byLabel.keys()].sort((a, b) => b - a).map((group) => ({ rows: byLabel.get(group), ...look(group) }));
 }
 
-const pick = (axis, rows) => Float32Array.from(rows, (row) => vectors[axis][row]);
+const pick = (axis, rows) => Float32Array.from(rows, (row) => (axis === BY_LABEL ? photos.label : vectors[axis])[row]);
 const theme = () => {
   const style = getComputedStyle(document.documentElement), colour = (name) => style.getPropertyValue(name).trim();
   return { ink: colour("--ink"), line: colour("--line"), paper: colour("--paper") };
@@ -125,15 +123,16 @@ function marker(group) {
 function layout() {
   const { ink, line, paper } = theme();
   const axis = (name) => ({ title: { text: name }, gridcolor: line, zerolinecolor: line, linecolor: line });
+  const upward = { ...axis(axisName(state.y)), ...(state.y === BY_LABEL ? { tickmode: "array", tickvals: about.labels.map((_, at) => at), ticktext: about.labels.map((one) => one.label.slice(0, 24)), automargin: true } : {}) };
   const common = {
     paper_bgcolor: paper, plot_bgcolor: paper, font: { color: ink, family: "system-ui, sans-serif" }, showlegend: false,
     margin: { l: 60, r: 20, t: 30, b: 60 }, hovermode: "closest", dragmode: state.z === null ? state.drag : "orbit",
     uirevision: `${state.x} ${state.y} ${state.z}`, selectionrevision: state.chosen.length,
     newselection: { line: { color: ink } },
   };
-  if (state.z === null) return { ...common, xaxis: axis(axisName(state.x)), yaxis: axis(axisName(state.y)), selections: [] };
+  if (state.z === null) return { ...common, xaxis: axis(axisName(state.x)), yaxis: upward, selections: [] };
   const deep = (name) => ({ ...axis(name), backgroundcolor: paper });
-  return { ...common, margin: { l: 0, r: 0, t: 0, b: 0 }, scene: { xaxis: deep(axisName(state.x)), yaxis: deep(axisName(state.y)), zaxis: deep(axisName(state.z)) } };
+  return { ...common, margin: { l: 0, r: 0, t: 0, b: 0 }, scene: { xaxis: deep(axisName(state.x)), yaxis: { ...upward, backgroundcolor: paper }, zaxis: deep(axisName(state.z)) } };
 }
 
 function draw() {
@@ -228,7 +227,7 @@ function show(row) {
   byId("one").replaceChildren(
     picture(row, 120),
     element("dl", {}, ...facts.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)])),
-    element("h4", {}, axes < about.k ? `Nearest by ${axes} components` : "Nearest"),
+    element("h4", {}, (axes < about.k ? `Nearest by ${axes} components` : "Nearest") + (count < about.reduced ? ", of those here" : "")),
     element("ul", { id: "near" }, ...near),
   );
   byId("one").parentElement.scrollTop = 0;
@@ -249,7 +248,7 @@ function list() {
   byId("csv").disabled = byId("clear").disabled = !state.chosen.length;
   byId("more").hidden = state.shown >= state.chosen.length;
   if (!rows.length) { into.hidden = true; return; }
-  const on = [state.x, state.y, ...(state.z === null ? [] : [state.z])];
+  const on = [state.x, state.y, state.z].filter((axis) => typeof axis === "number");
   const columns = [[""], ["label"], ["key"], ["landed"], ["micro-batch", true], ...on.map((axis) => [`component ${axis + 1}`, true])];
   table(into, "Photographs selected", columns, rows.map((row) => {
     const open = element("button", { type: "button" }, photos.key[row]);
@@ -259,7 +258,8 @@ function list() {
 }
 
 function csv() {
-  const quoted = (value) => `"${String(value).replaceAll('"', '""')}"`;
+  // A spreadsheet takes what begins so for a formula, and runs it.
+  const quoted = (value) => `"${String(value).replace(/^[=+\-@\t\r]/, "'$&").replaceAll('"', '""')}"`;
   const names = ["key", "etag", "label", "sha256", "batch_id", "last_modified", ...vectors.map((_, axis) => `reduced_${axis}`)];
   const lines = state.chosen.map((row) => [
     quoted(photos.key[row]), quoted(photos.etag[row]), quoted(about.labels[photos.label[row]].label), quoted(photos.sha256[row]),
@@ -278,6 +278,10 @@ function found() {
 
 // ---- labels ---------------------------------------------------------------------------------------------------------
 function legend() {
+  if (count < about.reduced) {
+    byId("legend-says").hidden = false;
+    byId("legend-says").textContent = "With how many there are in all.";
+  }
   const boxes = about.labels.map(({ label: name, photographs }, index) => {
     const { color, symbol } = look(index), box = element("input", { type: "checkbox", checked: true });
     box.addEventListener("change", () => { state.hidden[box.checked ? "delete" : "add"](index); draw(); });
@@ -293,7 +297,7 @@ function legend() {
     return box;
   });
   const hide = (which) => {
-    state.hidden = new Set(boxes.keys().filter(which));
+    state.hidden = new Set([...boxes.keys()].filter(which));
     boxes.forEach((box, index) => { box.checked = !state.hidden.has(index); });
     draw();
   };
@@ -380,13 +384,15 @@ function dress(name) {
 function redraw() { scree(); drift(); arrivals(); return draw(); }
 
 function control() {
+  byId("controls").addEventListener("submit", (event) => event.preventDefault());
   for (const name of ["x", "y", "z"]) {
     const box = byId(`axis-${name}`);
     if (name === "z") box.append(element("option", { value: "" }, "flat"));
     for (let axis = 0; axis < axes; axis++) box.append(element("option", { value: String(axis) }, axisName(axis)));
+    if (name === "y") box.append(element("option", { value: BY_LABEL }, "label"));
     box.value = state[name] === null ? "" : String(state[name]);
     box.addEventListener("change", () => {
-      state[name] = box.value === "" ? null : Number(box.value);
+      state[name] = box.value === "" ? null : box.value === BY_LABEL ? BY_LABEL : Number(box.value);
       byId("lasso").disabled = state.z !== null;
       if (name === "z") Plotly.purge("plot");  // flat and deep share no axes
       draw().then(() => name === "z" && listen());
@@ -428,11 +434,12 @@ function begin() {
   redraw().then(() => { listen(); document.documentElement.dataset.ready = "yes"; });
 }
 
-try {
-  begin();
-} catch (error) {
+function fail(error) {
   byId("failed").hidden = false;
-  byId("failed").textContent = `This page could not be drawn: ${error.message}. It wants a browser of 2023 or later, with WebGL.`;
-  throw error;
+  byId("failed").textContent = `This page could not be drawn: ${error?.message ?? error}. It wants a browser of 2023 or later, with WebGL.`;
 }
+
+addEventListener("error", (event) => fail(event.error ?? event.message));
+addEventListener("unhandledrejection", (event) => fail(event.reason));
+begin();
 })();

@@ -22,6 +22,7 @@ from conf.s3 import object_store
 from conf.settings import Settings
 from scripts.drop import drop
 from scripts.explorer import write
+from scripts.findings import Finding, Severity
 from scripts.fruit_photos import draw_bad_objects, draw_photos
 from scripts.fruits import fruits
 from scripts.overview import overview
@@ -254,6 +255,9 @@ def test_what_the_lasso_holds_is_what_the_csv_has(page: "Page", store: Settings,
         assert row["last_modified"][:19] == seen[key]["last_modified"].isoformat()[:19]
     page.click("#clear")
     assert page.is_hidden("#chosen")
+    page.select_option("#axis-y", "label")
+    rows_of_labels = {round(y) for _, y in places(page)}
+    assert len(rows_of_labels) == len({row["label"] for row in known.values()})
 
 
 @needs_browser
@@ -369,7 +373,7 @@ def test_a_report_is_two_pages_of_the_same_figures(store: Settings, tmp_path: Pa
     assert report(store, tmp_path / "report.html").exit_code == 0
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     words = html.partition('<div class="words">')[2].partition("</div>")[0]
-    assert "25 photographs of" in words
+    assert "25 photographs of 13 labels have a vector; all are in the map below." in words
     assert "PCA version 2 keeps 6 of 1,280 dimensions" in words
     for reason, count in Counter(row["reason"] for row in rows(store, "rejects")).items():
         assert f"{count} {reason}" in words
@@ -383,7 +387,9 @@ def test_a_report_bears_any_label(store: Settings, tmp_path: Path) -> None:
         told, few = overview(store, asked), sample(asked, 25, 6)
     for name in ("$x_1$", "苹果", "<b>&amp;", "", "x" * 300):
         rows = few.rows.set_column(2, "label", pa.array([name] * len(few)))
-        changed = replace(told, labels=[{"label": name, "photographs": len(few)}])
+        refused = Finding("refused", Severity.FAILED, f"No stream can start. {name} " * 9, "see the docs")
+        accounting = replace(told.accounting, findings=(refused,) * 9)
+        changed = replace(told, accounting=accounting, labels=[{"label": name, "photographs": len(few)}])
         write_pages(tmp_path / "report.html", "html", changed, Sample(rows, few.vectors), {name: []})
         drawn = (tmp_path / "report.html").read_text(encoding="utf-8")
         assert (escape(name[:17]) or "(no label)") in drawn

@@ -1,8 +1,9 @@
 """The explorer's page as a file, without a browser: what is in it stays where it was put."""
 
 import base64
+import hashlib
 import json
-from dataclasses import dataclass
+import re
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -18,15 +19,11 @@ from scripts.explorer import write
 from scripts.overview import Arrivals, Overview
 from scripts.sample import Sample
 from scripts.terminal import cards, shows_pictures
+from tests.unit.accounts import WELL
 from tests.unit.image_corpus import file_of
 
 NOW = datetime(2026, 5, 1, 10, tzinfo=UTC)
 HOSTILE = '</script><script>alert(1)</script><!--"\u2028'
-
-
-@dataclass(frozen=True)
-class SimpleAccounting:
-    reduced: int
 
 
 class Elements(HTMLParser):
@@ -67,8 +64,7 @@ def told() -> Overview:
     labels = [{"label": HOSTILE, "photographs": 2}, {"label": "pear", "photographs": 1}]
     arrivals = Arrivals("day", 86_400, [{"began": NOW, "photographs": 3}])
     refits = [{"pca_version": 1, "fitted_at": NOW, "mean_shift": None}]
-    accounting: Any = SimpleAccounting(3)
-    return Overview(HOSTILE, NOW, accounting, 1, 1, "model", pca, labels, refits, [], arrivals)
+    return Overview(HOSTILE, NOW, WELL, 3, 1, "model", pca, labels, refits, [], arrivals)
 
 
 def read(place: Path) -> Elements:
@@ -83,6 +79,10 @@ def test_what_is_put_in_comes_out_and_ends_nothing(told: Overview, sample: Sampl
     page = read(place)
     assert page.tags.count("script") == 6
     assert "<!--fill:" not in "".join(page.scripts.values())
+    # No other script may run: the page's policy has the two by their hashes.
+    allowed = re.findall(r"'sha256-([^']+)'", place.read_text(encoding="utf-8"))
+    ours = [text for name, text in page.scripts.items() if name.startswith("script ")]
+    assert allowed == [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in ours]
     about = json.loads(page.scripts["about"])
     assert (about["place"], about["labels"][0]["label"]) == (HOSTILE, HOSTILE)
     assert about["arrivals"]["counts"][0]["began"] == NOW.timestamp() * 1000
@@ -107,6 +107,7 @@ def test_the_most_typical_of_a_label_come_first(sample: Sample) -> None:
     some = Sample(rows, np.array([[0, 0], [9, 9], [2, 0], [10, 0]], np.float32))
     assert some.typical("a", 2) == [2, 0]
     assert some.typical("b", 2) == [1]
+    assert some.typical("c", 2) == []
 
 
 def test_pictures_go_to_terminals_with_enough_colours() -> None:
