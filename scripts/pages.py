@@ -42,7 +42,7 @@ _STYLE = {
 _WIDE = 95
 _TITLE = 0.9  # inches
 # More than these would leave no room for the map.
-_FINDINGS = 5
+_FINDINGS, _LINES = 5, 22
 
 
 Pictures = Mapping[str, Sequence[bytes]]
@@ -98,6 +98,7 @@ def _page() -> Figure:
 def _first(told: Overview, sample: Sample, pictures: Pictures) -> Figure:
     page = _page()
     lines = [line for said in sentences(told, len(sample)) for line in textwrap.wrap(said, _WIDE)]
+    lines = lines if len(lines) <= _LINES else [*lines[:_LINES], "…"]
     text = 0.19 * (len(lines) + 1)  # inches
     heights = (_TITLE + text, (_A4[1] - _TITLE - text) * 0.54, (_A4[1] - _TITLE - text) * 0.46)
     (head,), (middle,), (foot,) = page.subfigures(3, 1, squeeze=False, height_ratios=heights)

@@ -276,7 +276,7 @@ def test_labels_hide_and_the_keyboard_is_enough(page: "Page", store: Settings) -
     page.keyboard.press("Enter")
     assert label in page.inner_text("#one")
     # Whoever does not see it hears what the picture is of, and each control by its name.
-    assert page.get_attribute("#plot", "role") == "img"
+    assert page.get_attribute("#plot", "aria-labelledby") == "map-title map-says"
     unnamed = "(e) => !e.labels?.length && !e.textContent.trim() && !e.getAttribute('aria-label')"
     assert not [e for e in page.locator("button, input, select").all() if e.evaluate(unnamed)]
 
