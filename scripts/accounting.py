@@ -64,6 +64,7 @@ def account(storage: Storage) -> Accounting:
         refused = refusal.result()
     waiting = [version.last_modified for version in landed if version not in ledger]
     ahead = ledger.listed - tables["features"] - sum(tables["rejects"].values())
+    newest = ledger.manifests.written_at(ledger.last) if ahead > 0 else None
     backlog = len(waiting) + max(0, ahead)
     rate = batch.get("images_per_second") if batch else None
     at_work = liveness(refresh)
@@ -72,10 +73,11 @@ def account(storage: Storage) -> Accounting:
         last_batch=batch,
         landed=len(landed),
         waiting=len(waiting),
-        lag_seconds=max(0.0, (now - min(waiting)).total_seconds()) if waiting else None,
+        lag_seconds=_seconds(min(waiting), now) if waiting else None,
         discovered=ledger.listed,
         under_way=max(0, ahead),
         backlog=backlog,
+        under_way_seconds=_seconds(newest, now) if newest else None,
         unlisted=max(0, -ahead),
         set_aside=_below(store, storage.state_key("set-aside/")),
         store=storage.uri("", "s3"),
@@ -99,6 +101,10 @@ def _refusal(client: "S3Client", storage: Storage, store: ObjectStore, held: lea
         now = lease.read(client, storage)
         return str(error) if (now and now.etag) == (held and held.etag) else None
     return None
+
+
+def _seconds(since: datetime, now: datetime) -> float:
+    return max(0.0, (now - since).total_seconds())
 
 
 def _rate(landed: Sequence[Landed], now: datetime) -> float:

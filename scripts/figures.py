@@ -105,6 +105,8 @@ class Accounting:
     """Of rejects, those of the last hour; None where it would take too long to count them."""
     rejects_last_day: dict[str, int] | None = None
     """Of rejects, those of the last 24 hours; None where it would take too long to count them."""
+    under_way_seconds: float | None = field(default=None, compare=False)
+    """How long ago the newest manifest was written; None where nothing is under way."""
     refusal: str | None = None
     """Why the next start of a stream would be refused, while none runs: tables and state do not fit together."""
     fitted_at: datetime | None = None

@@ -14,7 +14,7 @@ from scripts.durations import duration
 from scripts.findings import Finding, Severity
 from scripts.liveness import State
 
-# After so long without a micro-batch, while photographs wait, a stream hangs: longer than it ever plans one to take.
+# Photographs that wait for so long, and no micro-batch in that time: a stream hangs. It never plans one to take longer.
 _STUCK, _STUCK_BATCHES = 600.0, 5
 # Shorter waits are the micro-batch under way.
 _BEHIND = 120.0
@@ -45,7 +45,7 @@ def _lost(a: Accounting, _: Settings) -> Iterator[Finding]:
 
 def _stream(a: Accounting, settings: Settings) -> Iterator[Finding]:
     stream, start = a.stream, "fruits stream"
-    waits = f"{_count(a.backlog, 'photograph')} wait{'s' if a.backlog == 1 else ''}"
+    waits = _waits(a)
     if stream.state is State.DEAD:
         says = "The stream is dead" + (f", and {waits}." if a.backlog else ": what lands waits.")
         yield Finding("dead", Severity.FAILED, says, start)
@@ -65,8 +65,8 @@ def _running(a: Accounting, settings: Settings) -> Iterator[Finding]:
         says = f"The stream has not renewed its lease for {seconds - left:.0f} of {seconds:.0f} s: paused, or cut off?"
         yield Finding("lease_lapses", Severity.WARNING, says, f"look at {a.stream.holder}")
     quiet = _quiet_seconds(a)
-    if a.backlog and quiet is not None and quiet > max(_STUCK, _STUCK_BATCHES * settings.stream.backlog_seconds):
-        says = f"{_count(a.backlog, 'photograph')} wait, and no micro-batch has ended for {duration(quiet)}: it hangs."
+    if quiet is not None and _hangs(a, quiet, settings):
+        says = f"{_waits(a)}, and no micro-batch has ended for {duration(quiet)}: the stream hangs."
         yield Finding("stuck", Severity.FAILED, says, f"kill {a.stream.holder}, then: fruits stream")
     elif (a.lag_seconds or 0) > _BEHIND and a.images_per_second and a.landed_per_second > a.images_per_second:
         says = (
@@ -74,6 +74,15 @@ def _running(a: Accounting, settings: Settings) -> Iterator[Finding]:
             f"{a.images_per_second:.3g} a second are featurized."
         )
         yield Finding("growing", Severity.WARNING, says, "after one large drop, wait; else give the stream more cores")
+
+
+def _hangs(a: Accounting, quiet: float, settings: Settings) -> bool:
+    """Whether something is there to do, and was all along: a stream that has nothing to do makes no micro-batch."""
+    limit = max(_STUCK, _STUCK_BATCHES * settings.stream.backlog_seconds)
+    # With a queue, what no event told of waits for the next listing.
+    found_within = 60 * settings.discovery.relist_minutes if settings.discovery.queue_url else 0
+    waits, under_way = (a.lag_seconds or 0) - found_within, a.under_way_seconds or 0
+    return min(quiet, max(waits, under_way)) > limit
 
 
 def _quiet_seconds(a: Accounting) -> float | None:
@@ -161,6 +170,10 @@ _RULES: tuple[Callable[[Accounting, Settings], Iterable[Finding]], ...] = (
 
 def _listed(rejects: dict[str, int]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in rejects.items())
+
+
+def _waits(a: Accounting) -> str:
+    return f"{_count(a.backlog, 'photograph')} wait{'s' if a.backlog == 1 else ''}"
 
 
 def _count(count: int, noun: str) -> str:

@@ -78,7 +78,7 @@ def _findings(findings: tuple[Finding, ...]) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for finding in findings:
-        table.add_row(Text(str(finding.severity), _SIGNS[finding.severity]), finding.says)
+        table.add_row(Text(str(finding.severity), _SIGNS[finding.severity]), Text(finding.says))
         table.add_row("", Text(f"-> {finding.do}", "bold"))
     return table
 

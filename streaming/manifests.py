@@ -136,12 +136,15 @@ class Manifests:
 
     def exists(self, number: int) -> bool:
         """Whether manifest `number` was written."""
+        return self.written_at(number) is not None
+
+    def written_at(self, number: int) -> datetime | None:
+        """When manifest `number` was written, by the store's clock; None where it is not there."""
         with store_answers(self._path(number)):
             try:
-                obstore.head(self._store, self._path(number))
+                return obstore.head(self._store, self._path(number))["last_modified"]
             except (NotFoundError, FileNotFoundError):
-                return False
-            return True
+                return None
 
     def numbers(self, after: int = 0) -> Iterator[int]:
         """The numbers of all manifests beyond `after`, unordered, at the cost of a listing of these."""

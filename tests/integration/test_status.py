@@ -285,6 +285,9 @@ def test_what_is_listed_again_is_backlog_and_no_file_can_stop_the_stream(
         relist(storage, store, piece)
     listed = account(storage)
     assert (listed.waiting, listed.under_way, listed.backlog) == (0, 9, 9)
+    # The photographs are of yesterday; that they are to be taken in again was asked for just now.
+    assert listed.under_way_seconds is not None
+    assert listed.under_way_seconds < 600
     missing = tmp_path / "missing"
     settings = override(
         told.settings, "stream", metrics_file=str(missing / "a.jsonl"), prometheus_file=str(missing / "a.prom")

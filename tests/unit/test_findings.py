@@ -31,6 +31,7 @@ CASES: list[tuple[dict[str, Any], dict[str, Severity]]] = [
     ({"stream": NEVER, "features": 0, "landed": 0}, {"empty": Severity.NOTE}),
     ({"stream": replace(RUNNING, seconds_left=9)}, {"lease_lapses": Severity.WARNING}),
     (WAITING, {"stuck": Severity.FAILED}),
+    ({"under_way": 7, "backlog": 7, "under_way_seconds": 601}, {"stuck": Severity.FAILED}),
     (BUSY, {"growing": Severity.WARNING}),
     ({"refusal": "The tables lack 3 rows.", "unlisted": 3}, {"refused": Severity.FAILED}),
     ({"unlisted": 3}, {"unlisted": Severity.FAILED}),
@@ -55,6 +56,10 @@ NOTHING: list[dict[str, Any]] = [
     {"stream": replace(RUNNING, seconds_left=10)},
     # It has just been started, and its first micro-batch is under way.
     WAITING | {"stream": replace(RUNNING, since=MOMENT - timedelta(seconds=500))},
+    # After an hour with nothing to do, photographs land, and then the stream has them.
+    {"waiting": 1, "lag_seconds": 1.0, "backlog": 1},
+    {"under_way": 7, "backlog": 7, "under_way_seconds": 20},
+    {"under_way": 7, "backlog": 7},
     BUSY | {"landed_per_second": 14.0},
     BUSY | {"lag_seconds": 60},
     {"rejects": {"corrupt": 1000}},
@@ -95,6 +100,23 @@ def test_a_stream_told_to_take_longer_a_batch_hangs_later(settings: Settings) ->
     patient = override(settings, "stream", backlog_seconds=600)
     quiet = WAITING | {"last_batch": {"at": (MOMENT - timedelta(minutes=45)).isoformat()}}
     assert [len(find(replace(WELL, **quiet), each)) for each in (settings, patient)] == [1, 0]
+
+
+def test_what_no_event_told_of_waits_for_the_next_listing(settings: Settings) -> None:
+    queue = override(settings, "discovery", queue_url="https://sqs.eu-west-1.amazonaws.com/1/q")
+    quiet = replace(WELL, **WAITING | {"last_batch": {"at": (MOMENT - timedelta(hours=3)).isoformat()}})
+    patience = 3600 + 600
+    found = [find(replace(quiet, lag_seconds=patience + more), queue) for more in (0, 1)]
+    assert [[one.code for one in each] for each in found] == [[], ["stuck"]]
+
+
+def test_one_photograph_waits_and_two_wait(settings: Settings) -> None:
+    for stream in (RUNNING, STOPPED):
+        one, two = (
+            find(replace(WELL, stream=stream, **WAITING | {"backlog": backlog}), settings)[0].says for backlog in (1, 2)
+        )
+        assert "1 photograph waits" in one
+        assert "2 photographs wait" in two
 
 
 def test_what_matters_most_comes_first_and_notes_need_no_hand(settings: Settings) -> None:

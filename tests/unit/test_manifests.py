@@ -1,6 +1,6 @@
 """Manifests: written once, read back the same, never guessed at."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import obstore
 import pytest
@@ -43,6 +43,10 @@ def test_they_are_found_by_number() -> None:
     assert sorted(kept.numbers(after=2)) == [1_000_000]
     assert kept.exists(2)
     assert not kept.exists(3)
+    written = kept.written_at(2)
+    assert written is not None
+    assert abs(datetime.now(UTC) - written) < timedelta(hours=1)
+    assert kept.written_at(3) is None
 
 
 def test_a_missing_one_says_what_was_lost() -> None:

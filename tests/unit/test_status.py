@@ -77,6 +77,11 @@ def test_a_person_reads_the_state_first_what_waits_and_at_last_what_to_do() -> N
     assert "All is well" not in said
 
 
+def test_words_in_brackets_are_shown_as_they_are() -> None:
+    refused = replace(WELL, refusal="The state of s3://[/fruits] is [bold]lost[/bold].")
+    assert "No stream can start. The state of s3://[/fruits] is [bold]lost[/bold]." in words(drawn(refused))
+
+
 def test_all_is_well_where_nothing_is_wrong_and_notes_do_not_change_that() -> None:
     assert drawn(WELL)[-1] == "All is well."
     assert "All is well. Worth knowing: note reduced lacks 1 of 500 features" in words(
