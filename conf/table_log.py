@@ -44,12 +44,7 @@ class TableLog:
     @cached_property
     def rows(self) -> int:
         """Rows of the table."""
-        counts = self._column("num_records")
-        known: int = pc.sum(counts).as_py() or 0
-        for part in self._unclear(pc.is_null(counts)):
-            with reading(self._storage):
-                known += part.count_rows()
-        return known
+        return self._rows(pc.is_valid(self._added["path"]))
 
     def largest(self, column: str) -> Any:
         """The largest value of a column, a time to the millisecond; None where there is no row, or no such column."""
@@ -66,20 +61,39 @@ class TableLog:
 
         Of all rows, or of those with a time, in the column named, that is not before a moment.
         """
-        lowest, highest, rows = (self._column(name) for name in (f"min.{column}", f"max.{column}", "num_records"))
-        told = pc.fill_null(pc.and_(pc.equal(lowest, highest), pc.is_valid(rows)), False)
-        untold = pc.invert(told)
-        if since:
-            told, untold = pc.and_(told, self._not_before("min", *since)), self._not_before("max", *since, unknown=True)
-            untold = pc.and_(untold, pc.invert(told))
+        told, untold = self._told(column, since)
         counted: Counter[Any] = Counter()
-        for value, count in zip(lowest.filter(told).to_pylist(), rows.filter(told).to_pylist(), strict=True):
+        values, rows = (self._column(name).filter(told).to_pylist() for name in (f"min.{column}", "num_records"))
+        for value, count in zip(values, rows, strict=True):
             counted[value] += count
         chosen = pc.field(since[0]) >= since[1] if since else None
         for part in self._unclear(untold):
             for values in self._values(part, column, chosen):
                 counted.update({one["values"]: one["counts"] for one in values.value_counts().to_pylist()})
         return dict(sorted(counted.items()))
+
+    def to_count(self, column: str, since: tuple[str, datetime] | None = None) -> tuple[int, int]:
+        """How many files `counts` reads, and how many rows these have."""
+        _, untold = self._told(column, since)
+        return pc.sum(untold).as_py() or 0, self._rows(untold)
+
+    def _told(self, column: str, since: tuple[str, datetime] | None) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+        """Of each file, whether its rows all count and have one value, and whether it must be read to tell."""
+        lowest, highest, rows = (self._column(name) for name in (f"min.{column}", f"max.{column}", "num_records"))
+        told = pc.fill_null(pc.and_(pc.equal(lowest, highest), pc.is_valid(rows)), False)
+        if since is None:
+            return told, pc.invert(told)
+        told = pc.and_(told, self._not_before("min", *since))
+        return told, pc.and_(self._not_before("max", *since, unknown=True), pc.invert(told))
+
+    def _rows(self, mask: pa.ChunkedArray) -> int:
+        """Rows of the files that a mask picks."""
+        counts = self._column("num_records")
+        known: int = pc.sum(counts.filter(mask)).as_py() or 0
+        for part in self._unclear(pc.and_(mask, pc.is_null(counts))):
+            with reading(self._storage):
+                known += part.count_rows()
+        return known
 
     def _not_before(self, bound: str, column: str, moment: datetime, *, unknown: bool = False) -> pa.ChunkedArray:
         """Of each file, whether the smallest (`min`) or largest (`max`) of its times is not before a moment."""

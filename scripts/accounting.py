@@ -122,9 +122,16 @@ def _tables(storage: Storage, now: datetime) -> dict[str, Any]:
 
 
 def _rejects(log: TableLog, now: datetime) -> dict[str, Any]:
-    since = {"rejects_last_hour": now - _HOUR, "rejects_last_day": now - _DAY}
-    newer = {name: log.counts("reason", ("rejected_at", moment)) for name, moment in since.items()} if _few(log) else {}
-    return {"rejects": log.counts("reason"), **newer}
+    return {
+        "rejects": log.counts("reason"),
+        "rejects_last_hour": _rejects_since(log, now - _HOUR),
+        "rejects_last_day": _rejects_since(log, now - _DAY),
+    }
+
+
+def _rejects_since(log: TableLog, moment: datetime) -> dict[str, int] | None:
+    since = "rejected_at", moment
+    return log.counts("reason", since) if _few(*log.to_count("reason", since)) else None
 
 
 def _features(log: TableLog) -> dict[str, Any]:
@@ -134,12 +141,12 @@ def _features(log: TableLog) -> dict[str, Any]:
         "last_ingested": log.largest("ingested_at"),
         "features_files": log.files,
         "features_bytes": log.bytes,
-        "current": pc.count_distinct(log.read("key")).as_py() if _few(log) else None,
+        "current": pc.count_distinct(log.read("key")).as_py() if _few(log.files, log.rows) else None,
     }
 
 
-def _few(log: TableLog) -> bool:
-    return log.files <= _FILES_READ and log.rows <= _ROWS_READ
+def _few(files: int, rows: int) -> bool:
+    return files <= _FILES_READ and rows <= _ROWS_READ
 
 
 def _reduced(

@@ -93,9 +93,8 @@ def _quiet_seconds(a: Accounting) -> float | None:
 
 
 def _rejects(a: Accounting, _: Settings) -> Iterator[Finding]:
-    hour, day = a.rejects_last_hour, a.rejects_last_day
-    if hour is None or day is None:
-        return
+    # Those of a day may be too many to count, and those of an hour not.
+    hour, day = a.rejects_last_hour or {}, a.rejects_last_day or {}
     if day.get(Reason.CRASHED):
         says = f"{_count(day[Reason.CRASHED], 'photograph')} killed a worker in the last 24 hours; was memory short?"
         yield Finding(

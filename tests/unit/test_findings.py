@@ -37,6 +37,7 @@ CASES: list[tuple[dict[str, Any], dict[str, Severity]]] = [
     ({"unlisted": 3}, {"unlisted": Severity.FAILED}),
     ({"rejects_last_day": {"crashed": 1}}, {"crashed": Severity.WARNING, "rejects": Severity.NOTE}),
     ({"rejects_last_hour": MANY, "rejects_last_day": MANY}, {"many_rejects": Severity.WARNING}),
+    ({"rejects_last_hour": MANY, "rejects_last_day": None}, {"many_rejects": Severity.WARNING}),
     ({"rejects_last_hour": FEW, "rejects_last_day": FEW}, {"rejects": Severity.NOTE}),
     ({"rejects_last_hour": {"gone": 101}, "rejects_last_day": {"gone": 101}}, {"rejects": Severity.NOTE}),
     ({"pca_version": None, "reduced": 0}, {"no_reduced": Severity.NOTE}),
