@@ -28,6 +28,8 @@ _CONNECT_SECONDS = 5
 _ANSWER_SECONDS = 60
 _RETRY_SECONDS = 120
 _KEY = "AWS_ACCESS_KEY_ID"
+REFUSED = frozenset({"AccessDenied", "AccessDeniedException", "AllAccessDisabled", "403"})
+"""What S3 and SQS call it where they know who asks, and that one lacks the right."""
 
 
 def control_client(storage: Storage, connections: int = 10, attempts: int = 3) -> "S3Client":
@@ -202,16 +204,22 @@ def read_object(store: "ObjectStore", path: str) -> bytes | None:
             return None
 
 
-def explain(error: Exception, storage: Storage) -> StorageError:
-    """One message for whatever boto3 or obstore met, with what to do about it."""
+def error_code(error: Exception) -> str:
+    """What the service calls an error that boto3 met; of any other, the name of its kind."""
     from botocore.exceptions import ClientError
 
+    if not isinstance(error, ClientError):
+        return type(error).__name__
+    return error.response.get("Error", {}).get("Code", "").removeprefix("AWS.SimpleQueueService.")
+
+
+def explain(error: Exception, storage: Storage) -> StorageError:
+    """One message for whatever boto3 or obstore met, with what to do about it."""
     where = f"bucket {storage.bucket!r} at {storage.endpoint or f'AWS {storage.region}'}"
-    code = error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else type(error).__name__
-    match code:
+    match code := error_code(error):
         case "NoSuchBucket" | "404":
             return StorageError(f"There is no {where}. Create it, or set storage.bucket to one that exists.")
-        case "AccessDenied" | "403" | "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "PermissionDeniedError":
+        case _ if code in REFUSED | {"InvalidAccessKeyId", "SignatureDoesNotMatch", "PermissionDeniedError"}:
             return StorageError(
                 f"The {where} refuses these credentials ({code}). Check the role's rights or AWS_PROFILE."
             )

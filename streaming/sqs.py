@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from conf.errors import StorageError
+from conf.s3 import REFUSED, error_code
 from conf.settings import Storage
 from streaming.inflight import Receipt
 
@@ -129,16 +130,13 @@ def queue_answers(url: str) -> Iterator[None]:
 
 def _explain(error: Exception, url: str) -> StorageError:
     """One message for whatever boto3 met, with what to do about it."""
-    from botocore.exceptions import ClientError
-
     where = f"queue {url}"
-    code = error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else type(error).__name__
-    match code.removeprefix("AWS.SimpleQueueService."):
+    match code := error_code(error):
         case "NonExistentQueue" | "QueueDoesNotExist" | "InvalidAddress" | "404":
             return StorageError(
                 f"There is no {where}. Create it, or set discovery.queue_url to one that is in storage.region."
             )
-        case "AccessDenied" | "AccessDeniedException" | "403" | "InvalidClientTokenId" | "SignatureDoesNotMatch":
+        case _ if code in REFUSED | {"InvalidClientTokenId", "SignatureDoesNotMatch"}:
             return StorageError(
                 f"The {where} refuses these credentials ({code}). They need sqs:ReceiveMessage, sqs:DeleteMessage and "
                 "sqs:ChangeMessageVisibility: check the role's rights or AWS_PROFILE."

@@ -56,6 +56,12 @@ def failed(says: str, do: str) -> Answer:
     return Answer(Outcome.FAILED, says, do)
 
 
+def failed_with(error: object, otherwise: str) -> Answer:
+    """It does not work, as a message tells: its first sentence says what happened, the others what to do."""
+    says, _, do = str(error).partition(". ")
+    return failed(says.rstrip("."), do or otherwise)
+
+
 def left_out(says: str) -> Answer:
     """It could not be told, or was not asked for."""
     return Answer(Outcome.LEFT_OUT, says)
@@ -67,9 +73,7 @@ def examine(name: str, check: Check) -> Result:
     try:
         answer = check()
     except FruitsError as error:
-        # Its first sentence says what happened, the others what to do.
-        says, _, do = str(error).partition(". ")
-        answer = failed(says.rstrip("."), do or "See docs/operations.md.")
+        answer = failed_with(error, "See docs/operations.md.")
     except Exception as error:
         first = (str(error).splitlines() or [""])[0][:300]
         answer = failed(f"{type(error).__name__}: {first}", "This check did not expect that: please report it.")

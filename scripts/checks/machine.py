@@ -194,33 +194,51 @@ def memory(settings: Settings) -> Answer:
     free = available_memory()
     if free is None:
         return left_out("This system does not tell how much memory is free.")
-    needed = needed_memory(settings)
-    says = f"{free / 1e9:.1f} GB free, {needed / 1e9:.1f} needed for {os.cpu_count() or 1} workers and the JVM"
+    workers, needed = needed_memory(settings)
+    noun = "worker" if workers == 1 else "workers"
+    says = f"{free / 1e9:.1f} GB free, {needed / 1e9:.1f} needed for {workers} {noun} and the JVM"
     if free < needed:
         return warn(says, "Stop something, lower spark.driver_memory, or let fewer work: spark.master=local[2]")
     return ok(says)
 
 
-def needed_memory(settings: Settings) -> int:
-    """What the driver and its workers take on this machine, in bytes."""
-    cores = re.fullmatch(r"local\[(\d+)\]", settings.spark.master or "")
-    workers = int(cores[1]) if cores else os.cpu_count() or 1
+def needed_memory(settings: Settings) -> tuple[int, int]:
+    """How many workers there will be on this machine, and the bytes that the driver and they take."""
+    given = re.fullmatch(r"local\[(\d+)\]", settings.spark.master or "")
+    workers = int(given[1]) if given else _cores()
     heap = re.fullmatch(r"(\d+)([kmgt]?)b?", (settings.spark.driver_memory or "1g").lower())
-    return (int(heap[1]) * _UNITS[heap[2]] if heap else 2**30) + workers * _WORKER_BYTES + _REST_BYTES
+    return workers, (int(heap[1]) * _UNITS[heap[2]] if heap else 2**30) + workers * _WORKER_BYTES + _REST_BYTES
+
+
+def _cores() -> int:
+    """Those that this process may use, as the JVM counts them, too."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def available_memory(proc: Path = Path("/proc/meminfo"), cgroup: Path = _CGROUP) -> int | None:
-    """Bytes that can be had: of the machine, or of the container where that allows less; None where nothing tells."""
+    """Bytes that can be had: of the machine, or of the container where that allows less; None where nothing tells.
+
+    What a container has read of files counts as its own until somebody else needs the room, so it can be had, too.
+    """
     try:
         told = dict(line.split(":") for line in proc.read_text().splitlines())
         free = int(told["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError, ValueError):
         return None
     try:
-        limit = int((cgroup / "memory.max").read_text()) - int((cgroup / "memory.current").read_text())
+        limit, used = (int((cgroup / f"memory.{name}").read_text()) for name in ("max", "current"))
     except (OSError, ValueError):
         return free
-    return max(0, min(free, limit))
+    return max(0, min(free, limit - used + _given_up(cgroup)))
+
+
+def _given_up(cgroup: Path) -> int:
+    """Bytes of files that nobody has used for a while."""
+    try:
+        told = dict(line.split() for line in (cgroup / "memory.stat").read_text().splitlines())
+        return int(told["inactive_file"])
+    except (OSError, KeyError, ValueError):
+        return 0
 
 
 def disk(folder: Path, roomy: int = _ROOMY, tight: int = _TIGHT) -> Answer:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from conf.s3 import REFUSED, error_code
 from conf.settings import Storage
 from scripts.checks.check import Answer, Check, failed, ok, warn
 from streaming.sqs import queue_answers
@@ -11,7 +12,6 @@ from streaming.sqs import queue_answers
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-_REFUSED = ("AccessDenied", "AccessDeniedException", "403")
 # Of a receipt that is none, after the right to use it was looked at.
 _NO_RECEIPT = ("ReceiptHandleIsInvalid", "InvalidParameterValue")
 _DAY = 86_400
@@ -61,8 +61,7 @@ class QueueRights:
             try:
                 ask()
             except ClientError as error:
-                code = error.response.get("Error", {}).get("Code", "").removeprefix("AWS.SimpleQueueService.")
-                if code in _REFUSED:
+                if (code := error_code(error)) in REFUSED:
                     return failed(f"{right} on {self._url} is refused", "Allow it: docs/operations.md, Rights.")
                 if code not in _NO_RECEIPT:
                     raise
@@ -76,7 +75,7 @@ class QueueRights:
             try:
                 told = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=["All"])["Attributes"]
             except ClientError as error:
-                if error.response.get("Error", {}).get("Code") in _REFUSED:
+                if error_code(error) in REFUSED:
                     return warn(
                         "sqs:GetQueueAttributes is refused", "No stream needs it; to have them looked at, allow it."
                     )

@@ -11,14 +11,16 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from conf.s3 import REFUSED, error_code, explain
 from conf.settings import Storage
 from scripts.checks.check import Answer, Check, failed, left_out, ok
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_REFUSED = ("AccessDenied", "403", "AllAccessDisabled")
 _NOT_MET = ("PreconditionFailed", "412", "ConditionalRequestConflict")
+# A store that knows no such condition, and says so.
+_NOT_KNOWN = ("NotImplemented", "501")
 _ABSENT = ("NoSuchKey", "404", "NotFound")
 # What a doctor that was killed left, and none is at work on any more.
 _LEFT_OVER = timedelta(hours=1)
@@ -159,17 +161,21 @@ class Rights:
     def _condition(self, name: str, value: str, header: str) -> Answer:
         if self._state not in self._written:
             return left_out("Nothing was written on which it could be tried.")
-        from botocore.exceptions import ClientError
+        from botocore.exceptions import BotoCoreError, ClientError
 
         condition: dict[str, Any] = {name: value}
+        does = "is ignored"
         try:
             self._client.put_object(Bucket=self._storage.bucket, Key=self._state, Body=b"again", **condition)
-        except ClientError as error:
-            if _code(error) in _NOT_MET:
+        except (ClientError, BotoCoreError) as error:
+            code = error_code(error)
+            if code in _NOT_MET:
                 return ok(f"{header} is obeyed")
-            raise
+            if code not in _NOT_KNOWN:
+                return self._failure(error, "s3:PutObject", f"{self._storage.prefix}state/*")
+            does = f"is not known to this store ({code})"
         return failed(
-            f"{header} is ignored: two streams could both believe that they work alone",
+            f"{header} {does}: two streams could both believe that they work alone",
             "Use S3, or a store that compares and writes in one step.",
         )
 
@@ -201,20 +207,13 @@ class Rights:
         """None where it is allowed."""
         from botocore.exceptions import BotoCoreError, ClientError
 
-        from conf.s3 import explain
-
         try:
             ask()
-        except ClientError as error:
-            if _code(error) in fine:
-                return None
-            if _code(error) in _REFUSED:
-                return failed(f"{right} on {where} is refused", "Allow it: docs/operations.md, Rights.")
-            raise explain(error, self._storage) from None
-        except BotoCoreError as error:
-            raise explain(error, self._storage) from None
+        except (ClientError, BotoCoreError) as error:
+            return None if error_code(error) in fine else self._failure(error, right, where)
         return None
 
-
-def _code(error: Any) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
+    def _failure(self, error: Exception, right: str, where: str) -> Answer:
+        if error_code(error) in REFUSED:
+            return failed(f"{right} on {where} is refused", "Allow it: docs/operations.md, Rights.")
+        raise explain(error, self._storage) from None

@@ -7,6 +7,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from conf.s3 import REFUSED, control_client, error_code, explain
 from conf.settings import EMBEDDED, Settings, Storage
 from scripts.checks.check import Answer, failed, left_out, ok, warn
 from scripts.session import opened
@@ -53,8 +54,6 @@ def reach(settings: Settings, stack: ExitStack, reached: Reached) -> Answer:
     """List the landing zone, once; an embedded S3 that is started for it stays up as long as the stack."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from conf.s3 import control_client, explain
-
     settings = stack.enter_context(opened(settings))
     storage = settings.storage
     try:
@@ -62,7 +61,7 @@ def reach(settings: Settings, stack: ExitStack, reached: Reached) -> Answer:
             answer: Any = client.list_objects_v2(Bucket=storage.bucket, MaxKeys=1, Prefix=storage.landing)
     except ClientError as error:
         _note(error.response, reached)
-        if error.response.get("Error", {}).get("Code") in ("AccessDenied", "403"):
+        if error_code(error) in REFUSED:
             # It knows who asks: the rights are looked at one by one.
             reached.settings = settings
         raise explain(error, storage) from None
@@ -120,8 +119,6 @@ def credentials(storage: Storage) -> Answer:
         return ok("of the embedded S3, for this machine alone")
     import boto3
     from botocore.exceptions import BotoCoreError, NoCredentialsError
-
-    from conf.s3 import explain
 
     try:
         found = boto3.Session().get_credentials()

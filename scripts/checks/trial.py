@@ -15,7 +15,7 @@ from contextlib import closing
 from typing import IO, Any
 
 from conf.settings import Discovery, Pca, Settings, Stream
-from scripts.checks.check import Answer, failed, left_out, ok, warn
+from scripts.checks.check import Answer, failed, failed_with, left_out, ok, warn
 from scripts.checks.machine import available_memory, needed_memory
 from scripts.checks.rights import remove, scratch
 
@@ -43,7 +43,7 @@ def trial(settings: Settings) -> Answer:
     """Drop, stream, refresh and count; tells how long each took."""
     if settings.spark.master is None and not any(name in os.environ for name in _PLATFORMS):
         return left_out("spark.master is not set, and no platform with a Spark of its own started this")
-    free, needed = available_memory(), needed_memory(settings)
+    free, (_, needed) = available_memory(), needed_memory(settings)
     if free is not None and free < needed:
         # A stream that runs here must not be killed for it.
         return warn(f"not tried: it takes {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} are free", "Try later.")
@@ -103,8 +103,7 @@ def _clear(settings: Settings, prefix: str) -> None:
 def _judged(told: dict[str, Any], status: int, said: str) -> Answer:
     stages = ", ".join(f"{name} {took:.1f}" for name, took in told.items() if isinstance(took, float))
     if error := told.get("error"):
-        says, _, do = str(error).partition(". ")
-        return failed(says.rstrip("."), do or _SPARK_LOG)
+        return failed_with(error, _SPARK_LOG)
     if status:
         return failed(f"it ended with status {status} after {stages} s: {said}", _SPARK_LOG)
     counts = told.get("counts", {})

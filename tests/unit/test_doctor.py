@@ -12,10 +12,12 @@ from threading import Thread
 
 import pytest
 
+from conf.s3 import control_client
 from conf.settings import Settings, load
 from scripts.checks import machine, trial
 from scripts.checks.check import Answer, Outcome, examine, ok
 from scripts.checks.machine import _child, available_memory, disk, memory, needed_memory, python, weights
+from scripts.checks.rights import Rights
 from scripts.checks.store import Reached, clock, credentials, reach, region
 from scripts.checks.trial import scratch_settings
 from scripts.session import override
@@ -95,6 +97,9 @@ def test_memory_is_that_of_the_container_where_that_is_less(tmp_path: Path) -> N
     (tmp_path / "memory.max").write_text("1000000000\n")
     (tmp_path / "memory.current").write_text("400000000\n")
     assert available_memory(meminfo, tmp_path) == 600_000_000
+    # Of what it uses, files that were read are given up as soon as the room is needed.
+    (tmp_path / "memory.stat").write_text("anon 100000000\nactive_file 50000000\ninactive_file 250000000\n")
+    assert available_memory(meminfo, tmp_path) == 850_000_000
     (tmp_path / "memory.max").write_text("max\n")
     assert available_memory(meminfo, tmp_path) == 4_096_000_000
     assert available_memory(tmp_path / "none", tmp_path) is None
@@ -103,9 +108,22 @@ def test_memory_is_that_of_the_container_where_that_is_less(tmp_path: Path) -> N
 def test_memory_that_does_not_suffice_is_a_warning(settings: Settings) -> None:
     two = override(settings, "spark", master="local[2]", driver_memory="2g")
     four = override(settings, "spark", master="local[4]", driver_memory="3g")
-    assert needed_memory(four) - needed_memory(two) == 2**30 + 2 * machine._WORKER_BYTES
+    (workers, less), (more_workers, more) = needed_memory(two), needed_memory(four)
+    assert (workers, more_workers) == (2, 4)
+    assert more - less == 2**30 + 2 * machine._WORKER_BYTES
     if available_memory() is not None:
         assert memory(override(settings, "spark", driver_memory="900t")).outcome is Outcome.WARN
+
+
+def test_workers_are_those_that_will_be_there(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "available_memory", lambda: 10**12)
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 5, 6}, raising=False)
+    masters = {"local[1]": "for 1 worker and", "local[7]": "for 7 workers and", "local[*]": "for 3 workers and"}
+    for master, says in masters.items():
+        assert says in memory(override(settings, "spark", master=master)).says
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert needed_memory(override(settings, "spark", master="local[*]"))[0] == 64
 
 
 def test_a_disk_that_is_full_or_cannot_be_written(tmp_path: Path) -> None:
@@ -159,6 +177,52 @@ def test_a_store_that_does_not_answer_leaves_the_clock_out(settings: Settings, m
     assert (result.outcome, "No answer" in result.says) == (Outcome.FAILED, True)
     assert result.do == "Is it up, and storage.endpoint right?"
     assert (reached.settings, clock(reached).outcome) == (None, Outcome.LEFT_OUT)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "says", "do"),
+    [
+        (412, "PreconditionFailed", None, None),
+        (501, "NotImplemented", "not known to this store (NotImplemented)", "Use S3, or a store that compares"),
+        (403, "AccessDenied", "s3:PutObject on state/* is refused", "Allow it"),
+        (500, "InternalError", "The bucket 'fruits' at http", "Try again"),
+    ],
+)
+def test_what_a_store_answers_to_a_condition(
+    status: int, code: str, says: str | None, do: str | None, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Conditional(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            conditional = bool({"If-Match", "If-None-Match"} & set(self.headers))
+            body = f"<Error><Code>{code}</Code><Message>no</Message></Error>" if conditional else ""
+            self.send_response_only(status if conditional else 200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def do_DELETE(self) -> None:
+            self.send_response_only(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    with HTTPServer(("127.0.0.1", 0), Conditional) as server:
+        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        there = at(settings, endpoint=f"http://127.0.0.1:{server.server_port}").storage
+        rights = Rights(control_client(there, attempts=1), there, "off")
+        checks = dict(rights.checks())
+        assert checks["write state/"]().outcome is Outcome.OK
+        for name in ("create once", "replace if same"):
+            result = examine(name, checks[name])
+            if says is None or do is None:
+                assert result.outcome is Outcome.OK
+            else:
+                assert (result.outcome, says in result.says) == (Outcome.FAILED, True), result.says
+                assert (result.do or "").startswith(do)
+        server.shutdown()
 
 
 @pytest.mark.parametrize(
