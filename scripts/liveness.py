@@ -7,6 +7,7 @@ from enum import StrEnum
 from pydantic import ConfigDict
 
 from conf.lease import Held
+from scripts.wording import clock
 
 
 class State(StrEnum):
@@ -50,26 +51,22 @@ def liveness(lease: Held | None, *, worked: bool = False) -> Liveness:
     if lease is None:
         return Liveness(State.NEVER_RAN, None, None, "no stream has worked here yet; `fruits stream` starts one")
     if lease.holder is None:
-        says = f"it ended at {_clock(lease.written)} and gave its lease back; `fruits stream` goes on from there"
+        says = f"it ended at {clock(lease.written)} and gave its lease back; `fruits stream` goes on from there"
         return Liveness(State.STOPPED, None, None, says, lease.since, lease.written)
     holder, until = str(lease.holder), lease.until
     if lease.expired:
         says = (
-            f"{holder} did not renew its lease, which ran out at {_clock(until)}: it was killed, is paused or cut off; "
+            f"{holder} did not renew its lease, which ran out at {clock(until)}: it was killed, is paused or cut off; "
             "`fruits stream` takes its place"
         )
         return Liveness(State.DEAD, holder, until, says, lease.since, lease.written)
     if lease.holder.is_dead():
         says = (
             f"{holder} has ended and not given its lease back; `fruits stream` takes its place, at once on this "
-            f"machine and from {_clock(until)} on elsewhere"
+            f"machine and from {clock(until)} on elsewhere"
         )
         return Liveness(State.DEAD, holder, until, says, lease.since, lease.written)
-    up = f", up since {_clock(lease.since)}," if lease.since else ""
-    says = f"{holder}{up} has the lease until {_clock(until)}, and renews it"
+    up = f", up since {clock(lease.since)}," if lease.since else ""
+    says = f"{holder}{up} has the lease until {clock(until)}, and renews it"
     left = (until - lease.now).total_seconds() if lease.now else None
     return Liveness(State.RUNNING, holder, until, says, lease.since, lease.written, left, lease.seconds)
-
-
-def _clock(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

@@ -4,15 +4,16 @@ Each rule is a pure function of the figures and the settings. Codes are part of 
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from conf.settings import Settings
 from conf.tables import Reason
 from conf.upkeep import MANY_FILES, SMALL_BYTES
-from scripts.accounting import Accounting
-from scripts.durations import duration
+from scripts.accounting import Accounting, account
 from scripts.findings import Finding, Severity
 from scripts.liveness import State
+from scripts.wording import by_reason, duration
 
 # Photographs that wait for so long, and no micro-batch in that time: a stream hangs. It never plans one to take longer.
 _STUCK, _STUCK_BATCHES = 600.0, 5
@@ -26,6 +27,18 @@ _UNSEEN, _OLD = 0.1, timedelta(days=1)
 _PASSING = {Reason.GONE, Reason.REPLACED}
 # Short enough to stay on one line of a terminal.
 _NEWEST = 'fruits query "SELECT key, detail FROM rejects ORDER BY rejected_at"'
+
+
+def judged(settings: Settings) -> Accounting:
+    """The figures of a store as of now, with what is wrong in them.
+
+    Raises
+    ------
+    StorageError
+        As for `account`.
+    """
+    counted = account(settings.storage)
+    return replace(counted, findings=find(counted, settings))
 
 
 def find(accounting: Accounting, settings: Settings) -> tuple[Finding, ...]:
@@ -102,10 +115,10 @@ def _rejects(a: Accounting, _: Settings) -> Iterator[Finding]:
         )
     many = sum(count for reason, count in hour.items() if reason not in _PASSING)
     if many > _REJECTED_AN_HOUR:
-        says = f"{many} objects were refused in the last hour: {_listed(hour)}. Somebody drops what is no photograph."
+        says = f"{many} objects were refused in the last hour: {by_reason(hour)}. Somebody drops what is no photograph."
         yield Finding("many_rejects", Severity.WARNING, says, _NEWEST)
     elif day:
-        says = f"{_count(sum(day.values()), 'object')} refused in the last 24 hours: {_listed(day)}."
+        says = f"{_count(sum(day.values()), 'object')} refused in the last 24 hours: {by_reason(day)}."
         yield Finding("rejects", Severity.NOTE, says, _NEWEST)
 
 
@@ -165,10 +178,6 @@ _RULES: tuple[Callable[[Accounting, Settings], Iterable[Finding]], ...] = (
     _upkeep,
     _discovery,
 )
-
-
-def _listed(rejects: dict[str, int]) -> str:
-    return ", ".join(f"{count} {reason}" for reason, count in rejects.items())
 
 
 def _waits(a: Accounting) -> str:

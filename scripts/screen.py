@@ -13,10 +13,9 @@ from rich.text import Text
 
 from scripts.accounting import Accounting
 from scripts.console import Console
-from scripts.durations import duration
 from scripts.findings import Finding, Severity, need_a_hand
+from scripts.wording import by_reason, clock, duration
 
-_CLOCK = "%Y-%m-%d %H:%M:%S UTC"
 # What there should be none of.
 _ODD = {
     "unlisted": "rows of which the state knows nothing: it was lost, or is older than the tables",
@@ -125,7 +124,7 @@ def _under_way(a: Mapping[str, Any]) -> str:
 def _files(a: Mapping[str, Any]) -> str:
     keys = "" if a["current"] is None else f"of {a['current']} keys, "
     mean = a["features_bytes"] / a["features_files"] / 1e6
-    return f"{keys}the last at {_clock(a['last_ingested'])}; {a['features_files']} files of {mean:.2g} MB"
+    return f"{keys}the last at {clock(a['last_ingested'])}; {a['features_files']} files of {mean:.2g} MB"
 
 
 def _refused(a: Mapping[str, Any]) -> str:
@@ -134,7 +133,7 @@ def _refused(a: Mapping[str, Any]) -> str:
         for name, period in (("rejects_last_hour", "hour"), ("rejects_last_day", "day"))
         if a[name] is not None
     )
-    return ", ".join(f"{count} {reason}" for reason, count in a["rejects"].items()) + (f"; {new}" if new else "")
+    return by_reason(a["rejects"]) + (f"; {new}" if new else "")
 
 
 def _freshness(a: Mapping[str, Any]) -> str:
@@ -143,7 +142,7 @@ def _freshness(a: Mapping[str, Any]) -> str:
         return f"`fruits refresh` makes them{at_work}"
     since = a["features_since_pca"]
     new = "" if since is None else f"{since} features have come since" if since else "up to date"
-    fitted, published = (a[name] and f"{word} {_clock(a[name])}" for name, word in _TIMES.items())
+    fitted, published = (a[name] and f"{word} {clock(a[name])}" for name, word in _TIMES.items())
     told = (f"PCA version {a['pca_version']}", fitted, published, new)
     return ", ".join(part for part in told if part) + at_work
 
@@ -155,12 +154,8 @@ def _batch(a: Mapping[str, Any]) -> str:
     told = a["last_batch"]
     at, rate, oldest = told.get("at"), told.get("images_per_second"), told.get("oldest_age_seconds")
     parts = (
-        at and f"at {_clock(datetime.fromisoformat(at))}",
+        at and f"at {clock(datetime.fromisoformat(at))}",
         rate and f"{rate:.3g} a second",
         oldest is not None and f"the oldest could be queried {duration(oldest)} after it landed",
     )
     return ", ".join(part for part in parts if part)
-
-
-def _clock(moment: datetime) -> str:
-    return f"{moment:{_CLOCK}}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -42,25 +43,17 @@ def command(settings: Settings, watch: bool, check: bool, as_json: bool, schema:
     if schema:
         click.echo(_json(json_schema()))
         return
-    from dataclasses import replace
-
-    from scripts.accounting import account
     from scripts.findings import need_a_hand
-    from scripts.rules import find
+    from scripts.rules import judged
     from scripts.screen import show_status
 
     with opened(settings) as settings:
-
-        def look() -> "Accounting":
-            accounting = account(settings.storage)
-            return replace(accounting, findings=find(accounting, settings))
-
         if watch:
             with suppress(KeyboardInterrupt):
-                _watch(look, as_json)
+                _watch(partial(judged, settings), as_json)
             return
         with bar("Looking at the landing zone and the tables"):
-            status = look()
+            status = judged(settings)
         if as_json:
             click.echo(_json(status))
         else:

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.live import Live
 
 from scripts.accounting import Accounting
-from scripts.durations import duration
 from scripts.screen import Screen
+from scripts.wording import duration
 
 # How often the screen is drawn anew, for the age of what it shows and a window that changed its size.
 _A_SECOND = 2

@@ -44,7 +44,7 @@ def status(monkeypatch: pytest.MonkeyPatch) -> Asks:
     """The command, on a store with these figures."""
 
     def ask(figures: Accounting, *words: str) -> Result:
-        monkeypatch.setattr("scripts.accounting.account", lambda _: figures)
+        monkeypatch.setattr("scripts.rules.account", lambda _: figures)
         return CliRunner().invoke(fruits, [*WORDS, *words])
 
     return ask
@@ -168,7 +168,7 @@ def test_it_is_told_again_and_again_until_ctrl_c_also_after_a_look_that_failed(
         if len(looks) == 5:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("scripts.accounting.account", look)
+    monkeypatch.setattr("scripts.rules.account", look)
     monkeypatch.setattr("time.sleep", sleep)
     said = CliRunner().invoke(fruits, [*WORDS, "--json", "--watch"])
     assert (said.exit_code, looks) == (0, [5.0] * 5)

@@ -1,0 +1,25 @@
+"""Figures as a person reads them: lengths of time, moments, counts."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+# How many seconds each unit has; one is used from two of it on.
+_UNITS = {"days": 86_400, "h": 3600, "min": 60}
+
+
+def duration(seconds: float) -> str:
+    """In the largest unit that there are two of."""
+    for unit, size in _UNITS.items():
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def clock(moment: datetime) -> str:
+    """To the second, of a moment in UTC."""
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def by_reason(counts: Mapping[str, int]) -> str:
+    """Such as `3 corrupt, 1 empty`."""
+    return ", ".join(f"{count} {reason}" for reason, count in counts.items())
