@@ -22,9 +22,7 @@ _PICTURES = 5_000
     "--format",
     "form",
     type=click.Choice(_FORMS),
-    default="html",
-    show_default=True,
-    help="parquet: what the embedding-atlas program opens.",
+    help="Default: as the file's name ends. parquet: what the embedding-atlas program opens.",
 )
 @click.option(
     "--limit",
@@ -51,7 +49,7 @@ _PICTURES = 5_000
 def command(
     settings: Settings,
     place: Path | None,
-    form: str,
+    form: str | None,
     limit: int,
     components: int,
     pictures: int,
@@ -65,8 +63,9 @@ def command(
     \b
     fruits explore
     fruits explore fruits.html --no-open --pictures 500
-    fruits explore photographs.parquet --format parquet
+    fruits explore photographs.parquet
     """
+    import os
     import shlex
     import sys
 
@@ -77,8 +76,11 @@ def command(
     from scripts.sql import tables
     from streaming.thumbnails import thumbnails
 
-    place = place or Path(f"explorer.{form}")
-    check_place(place, f"explorer.{form}")
+    place = place or Path(f"explorer.{form or 'html'}")
+    check_place(place, f"explorer.{form or 'html'}")
+    form = form or next((known for known in _FORMS if place.suffix == f".{known}"), None)
+    if form is None:
+        raise click.UsageError(f"{place.name!r} tells no format: end it in .{', .'.join(_FORMS)}, or give --format.")
     with opened(settings) as settings, tables(settings.storage) as asked, appearing(place) as part:
         with bar("Looking at the store and its tables"):
             told = overview(settings, asked)
@@ -101,4 +103,7 @@ def command(
         return
     click.echo(place.absolute().as_uri())
     if sys.stdout.isatty() if opens is None else opens:
-        click.launch(place.absolute().as_uri())
+        if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
+            say("There is no screen here to show it on: open it, or copy it to a machine that has one.")
+        else:
+            click.launch(place.absolute().as_uri())

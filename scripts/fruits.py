@@ -1,5 +1,6 @@
 """The `fruits` command: finds the module of a command when it is asked for, and turns errors into one message."""
 
+import difflib
 import importlib
 
 import click
@@ -43,6 +44,15 @@ class _Commands(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.with_resource(told())
         return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = difflib.get_close_matches(args[0], COMMANDS, 1)
+            raise click.UsageError(f"{error.message} Did you mean {near[0]}?" if near else error.message, ctx) from None
 
     def invoke(self, ctx: click.Context) -> object:
         with one_message(ctx):

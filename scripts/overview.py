@@ -1,6 +1,6 @@
 """What is in a store, in figures: what the explorer's page and the report tell beside the photographs themselves."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,8 +8,8 @@ from batch.models import load
 from batch.pca import PCA
 from conf.errors import DataError
 from conf.settings import Settings
-from scripts.accounting import Accounting, account
-from scripts.rules import find
+from scripts.accounting import Accounting
+from scripts.rules import judged
 from scripts.sql import Tables
 
 _EXAMPLES = 3
@@ -94,11 +94,10 @@ def overview(settings: Settings, asked: Tables) -> Overview:
     if not reduced["photographs"]:
         raise DataError(f"{storage.table_uri('reduced')} has no vectors yet. Run `fruits refresh` first.")
     model = load(storage, reduced["pca_version"])
-    counted = account(storage)
     return Overview(
         place=storage.uri("", "s3"),
         made_at=datetime.now(UTC),
-        accounting=replace(counted, findings=find(counted, settings)),
+        accounting=judged(settings),
         reduced=reduced["photographs"],
         pca_version=model.pca_version,
         model_id=model.model_id,

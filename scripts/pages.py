@@ -20,6 +20,7 @@ from PIL import Image
 from scripts.overview import Overview
 from scripts.palette import COLOURS, REST
 from scripts.sample import Sample
+from scripts.wording import by_reason
 
 LABELS = 12
 """So many labels, the most frequent ones, have a colour and a row of pictures."""
@@ -41,6 +42,7 @@ _STYLE = {
 }
 _WIDE = 95
 _TITLE = 0.9  # inches
+_SMALL = 0.005
 # More than these would leave no room for the map.
 _FINDINGS, _LINES = 5, 22
 
@@ -68,7 +70,7 @@ def sentences(told: Overview, shown: int) -> list[str]:
     """The report in words; of how many photographs its map has."""
     a, pca = told.accounting, told.pca
     refused = sum(a.rejects.values())
-    kinds = ", ".join(f"{count} {reason}" for reason, count in a.rejects.items())
+    kinds = by_reason(a.rejects)
     part = f"{shown:,} of them, chosen evenly, are" if shown < told.reduced else "all are"
     first = f"{told.reduced:,} photographs of {len(told.labels):,} labels have a vector; {part} in the map below."
     said = [
@@ -83,7 +85,7 @@ def sentences(told: Overview, shown: int) -> list[str]:
     if refit["mean_shift"] is not None:
         said.append(
             f"Against PCA version {refit['compared_to']}, the mean has moved by {refit['mean_shift']:.1%} of the "
-            f"spread, and the variance by {refit['variance_change']:+.1%}."
+            f"spread, and the variance by {round(refit['variance_change'], 3) + 0:+.1%}."
         )
     said += [f"{one.severity.capitalize()}: {one.says}" for one in a.findings[:_FINDINGS]] or ["All is well."]
     if a.findings:
@@ -200,6 +202,9 @@ def _refits(axes: Axes, told: Overview) -> None:
         values = [refit[field] for refit in compared]
         axes.plot(versions, values, "oDs"[at] + "-", color=COLOURS[at], label=name)
     axes.axhline(0, color=REST, linewidth=0.8)
+    # What is but rounding is not to look like a change.
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, -_SMALL), max(high, _SMALL))
     axes.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1))
     axes.set_xlabel("PCA version")
     axes.legend(frameon=False, ncols=3, loc="upper left", bbox_to_anchor=(0, -0.2))
@@ -208,6 +213,10 @@ def _refits(axes: Axes, told: Overview) -> None:
 def _arrivals(axes: Axes, told: Overview) -> None:
     counts, seconds = told.arrivals.counts, told.arrivals.seconds
     axes.set_title(f"Photographs by the {told.arrivals.every} in which they landed (UTC)")
+    if len(counts) == 1:
+        axes.axis("off")
+        axes.text(0, 0.8, f"All {counts[0]['photographs']:,} in one, from {counts[0]['began']:%Y-%m-%d %H:%M:%S}.")
+        return
     begun = [one["began"].replace(tzinfo=None) for one in counts]
     axes.bar(
         begun,

@@ -67,7 +67,8 @@ def _stream(a: Accounting, settings: Settings) -> Iterator[Finding]:
     elif stream.state is State.NEVER_RAN and a.backlog:
         yield Finding("never_ran", Severity.WARNING, f"No stream has run yet, and {waits}.", start)
     elif stream.state is State.NEVER_RAN and not a.refusal:
-        yield Finding("empty", Severity.NOTE, "Nothing has been dropped yet.", "fruits drop photos/")
+        says = f"Nothing has been dropped into {settings.storage.uri('landing/', 's3')} yet."
+        yield Finding("empty", Severity.WARNING, says, "if bucket and prefix are right: fruits drop photos/")
     elif stream.state is State.RUNNING:
         yield from _running(a, settings)
 

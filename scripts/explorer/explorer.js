@@ -12,6 +12,8 @@ const vectors = components(embedded("vectors"));
 const axes = vectors.length;
 const NEAR = 8, ROWS_AT_ONCE = 100, GONE = "-", BY_LABEL = "label";
 const COLOURS = about.colours, REST = about.rest;
+// plotly would offer to send the chart to its makers' service.
+const OFFLINE = { displaylogo: false, showSendToCloud: false, plotlyServerURL: "" };
 const SHAPES = ["circle", "diamond", "square", "x"];
 const OUTLINES = {
   circle: "M6 1a5 5 0 1 0 .01 0z", diamond: "M6 0l6 6-6 6-6-6z", square: "M1 1h10v10h-10z",
@@ -29,7 +31,7 @@ function components(text) {
 
 const state = {
   x: 0, y: axes > 1 ? 1 : BY_LABEL, z: null, colour: "label", drag: "pan",
-  hidden: new Set(), one: null, near: [], chosen: [], shown: ROWS_AT_ONCE, groups: [], drawing: false,
+  hidden: new Set(), one: null, near: [], chosen: [], shown: ROWS_AT_ONCE, groups: [], drawing: false, clicked: null, mouse: { x: 0, y: 0 },
 };
 
 // plotly's points have soft edges of their own. What it asks for besides, four samples a pixel, takes a processor that has
@@ -113,7 +115,9 @@ function marker(group) {
   marks.color = group.rows.map((row) => values[row]);
   if (state.colour === "landed") {
     let [first, last] = [Infinity, -Infinity];
-    for (const value of marks.color) { first = Math.min(first, value); last = Math.max(last, value); }
+    for (const value of photos.landed) { first = Math.min(first, value); last = Math.max(last, value); }
+    marks.cmin = first;
+    marks.cmax = last;
     bar.tickvals = [first, (first + last) / 2, last];
     bar.ticktext = bar.tickvals.map((ms) => new Date(ms).toISOString().slice(0, 16).replace("T", " "));
   }
@@ -154,7 +158,8 @@ function draw() {
   if (state.one !== null) traces.push(rings());
   // To draw anew takes the outline of a lasso away, and plotly tells that as a selection of nothing.
   state.drawing = true;
-  return Plotly.react("plot", traces, layout(), { displaylogo: false, responsive: true, scrollZoom: true, plotGlPixelRatio: Math.min(2, devicePixelRatio), modeBarButtonsToRemove: ["select2d", "lasso2d", "pan2d", "autoScale2d"] })
+  byId("tip").hidden = true;
+  return Plotly.react("plot", traces, layout(), { ...OFFLINE, responsive: true, scrollZoom: true, plotGlPixelRatio: Math.min(2, devicePixelRatio), modeBarButtonsToRemove: ["select2d", "lasso2d", "pan2d", "autoScale2d"] })
     .then(() => { state.drawing = false; });
 }
 
@@ -179,14 +184,16 @@ function listen() {
     const words = element("div", {}, element("strong", {}, label(row)), element("br"), photos.key[row]);
     tip.replaceChildren(picture(row, 96), words);
     tip.hidden = false;
-    const { clientX = 0, clientY = 0 } = event.event ?? {};
-    tip.style.left = `${Math.min(clientX + 16, innerWidth - tip.offsetWidth - 8)}px`;
-    tip.style.top = `${Math.min(clientY + 16, innerHeight - tip.offsetHeight - 8)}px`;
+    tip.style.left = `${Math.min(state.mouse.x + 16, innerWidth - tip.offsetWidth - 8)}px`;
+    tip.style.top = `${Math.min(state.mouse.y + 16, innerHeight - tip.offsetHeight - 8)}px`;
   });
+  plot.addEventListener("pointerup", () => { state.clicked = null; });
   plot.on("plotly_unhover", () => { tip.hidden = true; });
   plot.on("plotly_click", (event) => {
     const row = rowOf(event.points[0]);
-    if (row !== undefined) show(row);
+    // In three dimensions plotly tells a click with each frame until the button is up, and again while it draws.
+    if (row !== undefined && row !== state.clicked) setTimeout(() => show(row));
+    state.clicked = row;
   });
   plot.on("plotly_selected", (event) => {
     if (event && !state.drawing) choose(event.points.map(rowOf).filter((row) => row !== undefined));
@@ -235,8 +242,11 @@ function show(row) {
 }
 
 // ---- several --------------------------------------------------------------------------------------------------------
-function choose(rows) {
+const NOTHING = "Nothing yet: choose Lasso and draw around some, or find some above.";
+
+function choose(rows, nothing = NOTHING) {
   state.chosen = rows;
+  state.nothing = nothing;
   state.shown = ROWS_AT_ONCE;
   list();
   draw();
@@ -244,7 +254,7 @@ function choose(rows) {
 
 function list() {
   const rows = state.chosen.slice(0, state.shown), into = byId("chosen");
-  byId("chosen-says").textContent = state.chosen.length ? `${whole(state.chosen.length)} photographs.` : "Nothing yet: choose Lasso and draw around some, or find some above.";
+  byId("chosen-says").textContent = state.chosen.length ? `${whole(state.chosen.length)} photograph${state.chosen.length === 1 ? "" : "s"}.` : state.nothing;
   byId("csv").disabled = byId("clear").disabled = !state.chosen.length;
   byId("more").hidden = state.shown >= state.chosen.length;
   if (!rows.length) { into.hidden = true; return; }
@@ -276,13 +286,13 @@ function found() {
   return visible().filter((row) => photos.key[row].toLowerCase().includes(words) || label(row).toLowerCase().includes(words));
 }
 
+const missed = () => `No photograph in the map has ${byId("find").value.trim()} in its key or label.`;
+
 // ---- labels ---------------------------------------------------------------------------------------------------------
 function legend() {
-  if (count < about.reduced) {
-    byId("legend-says").hidden = false;
-    byId("legend-says").textContent = "With how many there are in all.";
-  }
-  const boxes = about.labels.map(({ label: name, photographs }, index) => {
+  const here = new Array(about.labels.length).fill(0);
+  for (const index of photos.label) here[index] += 1;
+  const boxes = about.labels.map(({ label: name }, index) => {
     const { color, symbol } = look(index), box = element("input", { type: "checkbox", checked: true });
     box.addEventListener("change", () => { state.hidden[box.checked ? "delete" : "add"](index); draw(); });
     const mark = document.createElementNS("http://www.w3.org/2000/svg", "svg");
@@ -293,7 +303,8 @@ function legend() {
     mark.append(path);
     const only = element("button", { type: "button", "aria-label": `Only ${name || "(no label)"}` }, "only");
     only.addEventListener("click", () => hide((other) => other !== index));
-    byId("legend").append(element("li", {}, element("label", {}, box, mark, name || "(no label)"), element("span", { className: "count" }, whole(photographs)), only));
+    byId("legend").append(element("li", {}, element("label", {}, box, mark, name || "(no label)"), element("span", { className: "count" }, whole(here[index])), only));
+    byId("legend").lastChild.hidden = !here[index];
     return box;
   });
   const hide = (which) => {
@@ -313,7 +324,7 @@ function chart(id, traces, words) {
   Plotly.react(id, traces, {
     paper_bgcolor: paper, plot_bgcolor: paper, font: { color: ink, family: "system-ui, sans-serif" }, margin: { l: 60, r: 60, t: 20, b: 50 },
     legend: { orientation: "h", y: 1.12 }, ...styled,
-  }, { displaylogo: false, responsive: true, displayModeBar: false });
+  }, { ...OFFLINE, responsive: true, displayModeBar: false });
 }
 
 function scree() {
@@ -346,7 +357,7 @@ function drift() {
   table(byId("drift-table"), "Refits, the newest first", [["version", true], ["fitted"], ["photographs", true], ["k", true], ["explained", true], ["mean moved", true], ["variance", true], ["its components explain", true]],
     [...about.refits].reverse().map((refit) => [
       `${refit.pca_version}${refit.pca_version === about.pca_version ? " (published)" : ""}`, time(refit.fitted_at), whole(refit.n), whole(refit.k), percent(refit.explained),
-      ...(refit.mean_shift === null ? ["", "", ""] : [percent(refit.mean_shift), signed(refit.variance_change), signed(refit.explained_change)]),
+      ...(refit.mean_shift === null ? [refit.pca_version > 1 ? "not comparable" : "", "", ""] : [percent(refit.mean_shift), signed(refit.variance_change), signed(refit.explained_change)]),
     ]));
 }
 
@@ -370,7 +381,8 @@ function arrivals() {
   const { every, seconds, counts } = about.arrivals, total = counts.reduce((sum, one) => sum + one.photographs, 0);
   byId("arrivals-says").textContent = counts.length ? `${whole(total)} photographs were featurized, counted by the ${every} in which they landed (UTC).` : "Nothing was featurized yet.";
   const x = counts.map((one) => new Date(one.began + 500 * seconds).toISOString());
-  chart("arrivals-chart", [{ type: "bar", x, y: counts.map((one) => one.photographs), width: counts.map(() => 1000 * seconds * 0.9), marker: { color: COLOURS[2] } }],
+  byId("arrivals-chart").hidden = counts.length < 2;
+  if (counts.length > 1) chart("arrivals-chart", [{ type: "bar", x, y: counts.map((one) => one.photographs), width: counts.map(() => 1000 * seconds * 0.9), marker: { color: COLOURS[2] } }],
     { xaxis: { type: "date" }, yaxis: { title: { text: `photographs, by ${every}` } } });
   table(byId("arrivals-table"), "Photographs by when they landed", [["from"], ["photographs", true]], counts.map((one) => [time(one.began), whole(one.photographs)]));
 }
@@ -384,6 +396,8 @@ function dress(name) {
 function redraw() { scree(); drift(); arrivals(); return draw(); }
 
 function control() {
+  // In three dimensions plotly does not tell where the mouse is.
+  byId("plot").addEventListener("pointermove", (event) => { state.mouse = { x: event.clientX, y: event.clientY }; }, true);
   byId("controls").addEventListener("submit", (event) => event.preventDefault());
   for (const name of ["x", "y", "z"]) {
     const box = byId(`axis-${name}`);
@@ -394,6 +408,7 @@ function control() {
     box.addEventListener("change", () => {
       state[name] = box.value === "" ? null : box.value === BY_LABEL ? BY_LABEL : Number(box.value);
       byId("lasso").disabled = state.z !== null;
+      byId("lasso").title = state.z === null ? "" : "A lasso wants a flat map";
       if (name === "z") Plotly.purge("plot");  // flat and deep share no axes
       draw().then(() => name === "z" && listen());
       list();
@@ -411,10 +426,10 @@ function control() {
   byId("find").addEventListener("keydown", (event) => {
     if (event.key !== "Enter") return;
     const [first] = found();
-    if (first === undefined) byId("one").replaceChildren(element("p", {}, `No photograph shown has ${event.target.value} in its key or label.`));
+    if (first === undefined) byId("one").replaceChildren(element("p", {}, missed()));
     else show(first);
   });
-  byId("take").addEventListener("click", () => choose(found()));
+  byId("take").addEventListener("click", () => choose(found(), byId("find").value.trim() ? missed() : NOTHING));
   byId("clear").addEventListener("click", () => choose([]));
   byId("csv").addEventListener("click", csv);
   byId("more").addEventListener("click", () => { state.shown += ROWS_AT_ONCE; list(); });

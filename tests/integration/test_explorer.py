@@ -129,6 +129,25 @@ def lasso(page: "Page", left: float, top: float, right: float, bottom: float) ->
     page.mouse.up()
 
 
+def point_in_the_middle(page: "Page") -> None:
+    """Move the mouse over the middle of the map until a photograph appears, where the mouse is."""
+    box = page.locator("#plot").bounding_box()
+    assert box is not None
+    for y in np.linspace(0.3, 0.7, 12):
+        for x in np.linspace(0.3, 0.7, 25):
+            at = box["x"] + x * box["width"], box["y"] + y * box["height"]
+            page.mouse.move(*at)
+            if not page.is_visible("#tip"):
+                continue
+            page.wait_for_timeout(300)  # what is drawn may lag behind the mouse
+            if page.is_visible("#tip"):
+                tip = page.locator("#tip").bounding_box()
+                assert tip is not None
+                assert np.hypot(tip["x"] - at[0], tip["y"] - at[1]) < 60
+                return
+    raise AssertionError("no photograph appears")
+
+
 def around_half(found: np.ndarray[Any, Any]) -> tuple[float, float, float, float]:
     """A rectangle with half of the points, whose sides pass none closely."""
     across = np.sort(found[:, 0])
@@ -146,6 +165,14 @@ def test_it_shows_every_photograph_and_asks_no_network(opened: "Browser", place:
     page.goto(place.as_uri())
     page.wait_for_selector("html[data-ready=yes]")
     assert errors == [place.as_uri()]
+    # None of plotly's own buttons sends anything anywhere.
+    assert {button.get_attribute("data-title") for button in page.locator(".modebar-btn").all()} == {
+        "Download plot as a PNG",
+        "Zoom",
+        "Zoom in",
+        "Zoom out",
+        "Reset axes",
+    }
     assert page.title() == "Fruits! explorer"
     assert len(places(page)) == len(photographs(store)) == 25
     keep(page, "explorer-light")
@@ -214,8 +241,10 @@ def test_axes_colours_and_depth_change(page: "Page", store: Settings) -> None:
         assert page.locator("#plot .colorbar").count() == bool(title)
     page.select_option("#axis-z", "3")
     page.wait_for_selector("#plot .gl-container canvas")
+    assert page.is_hidden("#tip")
     assert page.evaluate("document.getElementById('plot').data[0].type") == "scatter3d"
     assert page.is_disabled("#lasso")
+    point_in_the_middle(page)
     keep(page, "explorer-deep")
     page.select_option("#axis-z", "")
     x, y = places(page)[0]

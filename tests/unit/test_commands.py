@@ -184,3 +184,9 @@ def test_the_shell_completes_names_of_tables_and_columns(begun: str, offered: li
 def test_the_shell_completes_files_of_sql() -> None:
     (item,) = ShellComplete(fruits, {}, "fruits", "_FRUITS_COMPLETE").get_completions(["query"], "repo")
     assert (item.type, item.value) == ("file", "repo")
+
+
+def test_a_command_misspelt_is_told_which_is_meant() -> None:
+    said = CliRunner().invoke(fruits, ["explor"])
+    assert (said.exit_code, "No such command 'explor'. Did you mean explore?" in said.output) == (2, True)
+    assert "Did you mean" not in CliRunner().invoke(fruits, ["zzzz"]).output

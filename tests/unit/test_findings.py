@@ -28,7 +28,7 @@ CASES: list[tuple[dict[str, Any], dict[str, Severity]]] = [
     ({"stream": DEAD}, {"dead": Severity.FAILED}),
     ({"stream": STOPPED, **WAITING}, {"stopped": Severity.WARNING}),
     ({"stream": NEVER, **WAITING}, {"never_ran": Severity.WARNING}),
-    ({"stream": NEVER, "features": 0, "landed": 0}, {"empty": Severity.NOTE}),
+    ({"stream": NEVER, "features": 0, "landed": 0}, {"empty": Severity.WARNING}),
     ({"stream": replace(RUNNING, seconds_left=9)}, {"lease_lapses": Severity.WARNING}),
     (WAITING, {"stuck": Severity.FAILED}),
     ({"under_way": 7, "backlog": 7, "under_way_seconds": 601}, {"stuck": Severity.FAILED}),
