@@ -29,6 +29,7 @@ from tests.chaos.faults import Faults
 from tests.chaos.points import Nth, Point, Trap
 from tests.chaos.processes import Driver, Kill, started
 from tests.integration.tables import rows
+from tests.waiting import wait_until
 
 Version = tuple[str, str]
 """Name below the landing zone, etag."""
@@ -104,9 +105,12 @@ class Ground:
         with self.driver(**more) as driver:
             # What the orphans of a dead driver still do gets through.
             lost = how in ("machine", "jvm")
-            self.faults.hook = Trap(point, lambda: killed.append(driver.kill(how)), lost=lost)
+            self.faults.hook = trap = Trap(point, lambda: killed.append(driver.kill(how)), lost=lost)
             try:
-                return driver.wait(self.patience), any(killed)
+                answer = driver.wait(self.patience)
+                # Its end can be seen before whoever killed it has said so.
+                wait_until(lambda: bool(killed) or not trap.sprung, self.patience)
+                return answer, any(killed)
             finally:
                 self.faults.hook = None
 
