@@ -70,7 +70,7 @@ def command(
     import sys
 
     from scripts.overview import overview
-    from scripts.places import appearing, check_place
+    from scripts.places import appearing, check_place, form_of
     from scripts.progress import bar
     from scripts.sample import sample
     from scripts.sql import tables
@@ -78,9 +78,7 @@ def command(
 
     place = place or Path(f"explorer.{form or 'html'}")
     check_place(place, f"explorer.{form or 'html'}")
-    form = form or next((known for known in _FORMS if place.suffix == f".{known}"), None)
-    if form is None:
-        raise click.UsageError(f"{place.name!r} tells no format: end it in .{', .'.join(_FORMS)}, or give --format.")
+    form = form_of(place, form, _FORMS)
     with opened(settings) as settings, tables(settings.storage) as asked, appearing(place) as part:
         with bar("Looking at the store and its tables"):
             told = overview(settings, asked)

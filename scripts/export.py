@@ -32,12 +32,9 @@ def command(settings: Settings, place: Path, space: "SpaceName", form: "Form | N
     """
     from batch.export import write
     from batch.spaces import space_of
-    from scripts.places import appearing, check_place
+    from scripts.places import appearing, check_place, form_of
 
-    ending = place.suffix.removeprefix(".")
-    chosen = form or next((known for known in _FORMS if known == ending), None)
-    if chosen is None:
-        raise click.UsageError(f"{place.name!r} tells no format: end it in .{', .'.join(_FORMS)}, or give --format.")
+    chosen = form_of(place, form, _FORMS)
     check_place(place, f"vectors.{chosen}")
     with opened(settings) as settings:
         with bar("Opening the tables"):

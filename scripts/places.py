@@ -1,11 +1,16 @@
 """Where a command writes a file of the user's: told at once if it cannot, and there only when it is whole."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
+
+import click
 
 from conf.errors import SettingsError
+
+F = TypeVar("F", bound=str)
 
 
 def check_place(place: Path, example: str) -> None:
@@ -20,6 +25,20 @@ def check_place(place: Path, example: str) -> None:
         raise SettingsError(f"{place} is a folder: name a file in it, such as {place / example}.")
     if not place.absolute().parent.is_dir():
         raise SettingsError(f"There is no folder {place.parent}: make it, or name another place on this machine.")
+
+
+def form_of(place: Path, asked: F | None, forms: Sequence[F]) -> F:
+    """The format asked for, or else that in which the file's name ends.
+
+    Raises
+    ------
+    click.UsageError
+        Where neither tells.
+    """
+    found = asked or next((form for form in forms if place.suffix == f".{form}"), None)
+    if found is None:
+        raise click.UsageError(f"{place.name!r} tells no format: end it in .{', .'.join(forms)}, or give --format.")
+    return found
 
 
 @contextmanager

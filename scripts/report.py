@@ -25,15 +25,13 @@ def command(settings: Settings, place: Path, form: str | None) -> None:
     fruits report monday.html
     """
     from scripts.overview import overview
-    from scripts.places import appearing, check_place
+    from scripts.places import appearing, check_place, form_of
     from scripts.progress import bar
     from scripts.sample import sample
     from scripts.sql import tables
     from streaming.thumbnails import thumbnails
 
-    chosen = form or next((known for known in _FORMS if place.suffix == f".{known}"), None)
-    if chosen is None:
-        raise click.UsageError(f"{place.name!r} tells no format: end it in .{', .'.join(_FORMS)}, or give --format.")
+    chosen = form_of(place, form, _FORMS)
     check_place(place, "report.pdf")
     with opened(settings) as settings, tables(settings.storage) as asked, appearing(place) as part:
         from scripts.pages import EACH, LABELS, write
