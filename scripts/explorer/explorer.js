@@ -29,9 +29,11 @@ function components(text) {
   return found;
 }
 
+const NOTHING = "Nothing yet: choose Lasso and draw around some, or find some above.";
+
 const state = {
   x: 0, y: axes > 1 ? 1 : BY_LABEL, z: null, colour: "label", drag: "pan",
-  hidden: new Set(), one: null, near: [], chosen: [], shown: ROWS_AT_ONCE, groups: [], drawing: false, clicked: null, mouse: { x: 0, y: 0 },
+  hidden: new Set(), one: null, near: [], chosen: [], nothing: NOTHING, shown: ROWS_AT_ONCE, groups: [], drawing: false, clicked: null, mouse: { x: 0, y: 0 },
 };
 
 // plotly's points have soft edges of their own. What it asks for besides, four samples a pixel, takes a processor that has
@@ -242,8 +244,6 @@ function show(row) {
 }
 
 // ---- several --------------------------------------------------------------------------------------------------------
-const NOTHING = "Nothing yet: choose Lasso and draw around some, or find some above.";
-
 function choose(rows, nothing = NOTHING) {
   state.chosen = rows;
   state.nothing = nothing;
