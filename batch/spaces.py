@@ -40,7 +40,9 @@ class Reduced:
         tables = ModelTables.open(storage)
         version = tables.published
         if version is None or tables.reduced is None:
-            raise DataError(f"{storage.table_uri('reduced')} has no vectors yet. Run `fruits refresh` first.")
+            raise DataError(
+                f"{storage.table_uri('reduced')} has no vectors yet. Run `fruits stream`, then `fruits refresh`."
+            )
         self._storage = storage
         self._table = tables.reduced
         self._rows = dataset(self._table, storage)

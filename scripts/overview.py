@@ -92,7 +92,9 @@ def overview(settings: Settings, asked: Tables) -> Overview:
     storage = settings.storage
     (reduced,) = _rows(asked, _REDUCED) if "reduced" in asked else [{"photographs": 0}]
     if not reduced["photographs"]:
-        raise DataError(f"{storage.table_uri('reduced')} has no vectors yet. Run `fruits refresh` first.")
+        raise DataError(
+            f"{storage.table_uri('reduced')} has no vectors yet. Run `fruits stream`, then `fruits refresh`."
+        )
     model = load(storage, reduced["pca_version"])
     return Overview(
         place=storage.uri("", "s3"),

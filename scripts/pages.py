@@ -85,7 +85,7 @@ def sentences(told: Overview, shown: int) -> list[str]:
     if refit["mean_shift"] is not None:
         said.append(
             f"Against PCA version {refit['compared_to']}, the mean has moved by {refit['mean_shift']:.1%} of the "
-            f"spread, and the variance by {round(refit['variance_change'], 3) + 0:+.1%}."
+            f"spread, and the variance by {refit['variance_change']:+z.1%}."
         )
     said += [f"{one.severity.capitalize()}: {one.says}" for one in a.findings[:_FINDINGS]] or ["All is well."]
     if a.findings:

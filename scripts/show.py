@@ -130,8 +130,8 @@ def _size(size: int) -> str:
 def _drift(drift: Mapping[str, Any]) -> str:
     angles = drift["principal_angles"]
     return (
-        f"mean moved by {drift['mean_shift']:.1%} of the spread, variance {drift['variance_change']:+.1%}, "
-        f"its components explain {100 * drift['explained_change']:+.1f} points"
+        f"mean moved by {drift['mean_shift']:.1%} of the spread, variance {drift['variance_change']:+z.1%}, "
+        f"its components explain {100 * drift['explained_change']:+z.1f} points"
         + (f", largest angle {math.degrees(angles[-1]):.1f}°" if angles else "")
     )
 

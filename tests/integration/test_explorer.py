@@ -427,7 +427,7 @@ def test_a_report_bears_any_label(store: Settings, tmp_path: Path) -> None:
 def test_what_cannot_be_reported_is_one_message(settings: Settings, tmp_path: Path) -> None:
     for words, status, says in [
         ([tmp_path / "report.docx"], 2, "tells no format: end it in .pdf, .html"),
-        ([tmp_path / "report.pdf"], 1, "Run `fruits refresh` first."),
+        ([tmp_path / "report.pdf"], 1, "Run `fruits stream`, then `fruits refresh`."),
     ]:
         said = report(settings, *words)
         assert (said.exit_code, says in said.stderr) == (status, True), said.output
@@ -437,7 +437,10 @@ def test_what_cannot_be_done_is_one_message(explore: Explore, settings: Settings
     for words, says in [
         ([tmp_path], "is a folder: name a file in it"),
         ([tmp_path / "no" / "page.html"], f"There is no folder {tmp_path / 'no'}"),
-        ([f"--set=storage.prefix={settings.storage.prefix}", tmp_path / "page.html"], "Run `fruits refresh` first."),
+        (
+            [f"--set=storage.prefix={settings.storage.prefix}", tmp_path / "page.html"],
+            "Run `fruits stream`, then `fruits refresh`.",
+        ),
     ]:
         said = explore(*words)
         assert (said.exit_code, says in said.stderr) == (1, True), said.output

@@ -125,7 +125,11 @@ def test_what_cannot_be_done_is_one_message(export: Export, tmp_path: Path, sett
         ([tmp_path / "vectors.h5"], 2, "tells no format: end it in .parquet, .csv, .npz, .tfrecord"),
         ([tmp_path, "--format", "csv"], 1, "is a folder: name a file in it"),
         ([tmp_path / "no" / "v.csv"], 1, f"There is no folder {tmp_path / 'no'}"),
-        ([f"--set=storage.prefix={settings.storage.prefix}", tmp_path / "v.csv"], 1, "Run `fruits refresh` first."),
+        (
+            [f"--set=storage.prefix={settings.storage.prefix}", tmp_path / "v.csv"],
+            1,
+            "Run `fruits stream`, then `fruits refresh`.",
+        ),
     ]:
         said = export(*words)
         assert (said.exit_code, says in said.stderr) == (status, True), json.dumps(said.output)

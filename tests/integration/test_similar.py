@@ -114,7 +114,7 @@ def test_what_cannot_be_asked_is_one_message(
         (["no/such.jpg", "--space=features"], "no/such.jpg is no file here, and "),
         (["zzz/such.jpg", "--space=features"], "zzz/such.jpg is no file here, and "),
         ([str(bad)], f"{bad} cannot be featurized: "),
-        ([f"--set=storage.prefix={settings.storage.prefix}", "a/b.jpg"], "Run `fruits refresh` first."),
+        ([f"--set=storage.prefix={settings.storage.prefix}", "a/b.jpg"], "Run `fruits stream`, then `fruits refresh`."),
         ([f"--set=storage.prefix={settings.storage.prefix}", "a/b.jpg", "--space=features"], "no rows to fit a PCA on"),
     ]:
         said = ask(*words)
