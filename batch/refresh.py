@@ -26,6 +26,7 @@ from batch.statistics import Statistics
 from conf.delta import ensure_table, read_states_ahead
 from conf.errors import StorageError
 from conf.lease import Lease
+from conf.regions import check_region
 from conf.s3 import check_bucket, object_store
 from conf.settings import Settings
 from conf.spark_errors import explained
@@ -172,6 +173,7 @@ def run(
     """
     storage, stages = settings.storage, _Stages(on_stage)
     parallelism = spark.sparkContext.defaultParallelism
+    check_region(settings)
     check_bucket(storage)
     store = object_store(storage)
     vacuum = Vacuum(spark, settings, store, _TABLES, "refresh-vacuumed.json")

@@ -16,6 +16,8 @@ from conf.errors import SettingsError
 
 PROFILES = Path(__file__).parent / "profiles"
 EMBEDDED = "embedded"
+REGION = r"^[a-z]{2,4}(-[a-z]+)+-\d$"
+"""How AWS names a region."""
 _ENV_PREFIX = "FRUITS_"
 # Variables with our prefix that are not settings: the profile's name, and where tests and benches look for photographs.
 _NOT_SETTINGS = {"FRUITS_PROFILE", "FRUITS_SAMPLE_DATA"}
@@ -38,7 +40,7 @@ class Storage(Section):
     """Empty, or a path that ends in a slash."""
     endpoint: Annotated[str, Field(pattern=r"^embedded$|^https?://[^/]+$")] | None = None
     """None for AWS itself, "embedded" for the S3 server that Fruits! brings, or the URL of another."""
-    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")] = "eu-west-1"
+    region: Annotated[str, Field(pattern=REGION)] = "eu-west-1"
     """The bucket's."""
     scheme: Literal["s3a", "s3"] = "s3a"
     """What Spark calls S3 here."""
@@ -115,6 +117,13 @@ class Tables(Section):
     """Time between deletions of files that no version so kept needs."""
 
 
+class Privacy(Section):
+    """What protects the people that a photograph, or its name, may tell of."""
+
+    outside_eu_because: Annotated[str, Field(pattern=r"\S")] | None = None
+    """Why photographs may leave the European Union: without a reason, nothing starts in a region outside of it."""
+
+
 class Images(Section):
     """What counts as too much for one photograph."""
 
@@ -183,6 +192,7 @@ class Settings(BaseSettings):
     discovery: Discovery = Discovery()
     stream: Stream = Stream()
     tables: Tables = Tables()
+    privacy: Privacy = Privacy()
     images: Images = Images()
     model: Model = Model()
     pca: Pca = Pca()

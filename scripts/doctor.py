@@ -75,7 +75,7 @@ def _results(settings: Settings, quick: bool) -> "Iterator[Result]":
     with ExitStack() as stack:
         yield _watched("store", lambda: store.reach(settings, stack, reached))
         yield _watched("clock", lambda: store.clock(reached))
-        yield _watched("region", lambda: store.region(settings.storage, reached))
+        yield _watched("region", lambda: store.region(settings, reached))
         if reached.settings is None:
             yield _watched("rights", lambda: left_out("The store cannot be asked."))
         else:

@@ -52,7 +52,10 @@ def command(settings: Settings, paths: tuple[Path, ...], label: str | None) -> N
     for path, name in files:
         check_name(path, name)
     check_distinct(files)
+    from conf.regions import check_region
+
     with opened(settings) as settings:
+        check_region(settings)
         contents = ((name, path.read_bytes()) for path, name in files)
         with bar("Dropping", len(files)) as shown:
             done = drop(settings.storage, shown.count(contents))

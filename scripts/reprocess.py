@@ -44,6 +44,7 @@ def command(
     fruits reprocess --manifest 2..3 --dry-run
     fruits reprocess --model --set model.weights=retrained.pt
     """
+    from conf.regions import check_region
     from conf.s3 import check_bucket, object_store
     from streaming.reprocess import listed_by, matching, not_awaited, rejected, relist
 
@@ -66,6 +67,7 @@ def command(
         else:
             choose = matching(patterns, archived=archived)
     with opened(settings) as settings:
+        check_region(settings)
         check_bucket(settings.storage)
         store = object_store(settings.storage)
         with bar("Looking for the photographs"):
@@ -90,6 +92,7 @@ def _change_model(settings: Settings, dry_run: bool) -> None:
 
     from conf.errors import SettingsError
     from conf.lease import Lease
+    from conf.regions import check_region
     from conf.s3 import check_bucket, object_store
     from streaming.changeover import ask, plan_change, requested, withdraw
     from streaming.model import identify
@@ -97,6 +100,7 @@ def _change_model(settings: Settings, dry_run: bool) -> None:
     model_id = identify(settings.model.architecture, settings.model.weights)
     with opened(settings) as settings:
         storage, store = settings.storage, object_store(settings.storage)
+        check_region(settings)
         check_bucket(storage)
         # A stream that runs would featurize what is listed by the model that it has.
         with nullcontext() if dry_run else Lease(storage, settings.stream.lease_seconds) as lease:

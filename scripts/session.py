@@ -141,11 +141,13 @@ def spark_session(
     leftovers
         Folders that go, too, if Ctrl-C ends the process here.
     """
+    from conf.regions import check_region
     from conf.s3 import check_bucket
     from conf.spark import session, stop
 
     if store:
         # A wrong bucket shows in a moment, a JVM takes seconds to start.
+        check_region(settings)
         check_bucket(settings.storage)
     # While the JVM starts, stderr is its log.
     stderr = os.dup(2)

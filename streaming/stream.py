@@ -13,6 +13,7 @@ from pyspark.sql.streaming import StreamingQuery
 
 from conf.delta import ensure_table
 from conf.lease import Lease
+from conf.regions import check_region
 from conf.s3 import check_bucket, object_store
 from conf.settings import Settings
 from conf.spark_errors import explained
@@ -106,6 +107,7 @@ def run(
     """
     begun = time.perf_counter()
     storage = settings.storage
+    check_region(settings)
     check_bucket(storage)
     model = load_model(settings.model.architecture, settings.model.weights, settings.model.engine)
     store = object_store(storage)

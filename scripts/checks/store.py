@@ -7,20 +7,12 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from conf.regions import EU_REGIONS, check_places, on_aws, outside, places
 from conf.s3 import REFUSED, control_client, error_code, explain
 from conf.settings import EMBEDDED, Settings, Storage
 from scripts.checks.check import Answer, failed, left_out, ok, warn
 from scripts.session import opened
 
-# AWS regions in a member state of the European Union. London (eu-west-2) and Zurich (eu-central-2) are in none.
-EU_REGIONS = {
-    "eu-central-1": "Frankfurt",
-    "eu-north-1": "Stockholm",
-    "eu-south-1": "Milan",
-    "eu-south-2": "Spain",
-    "eu-west-1": "Ireland",
-    "eu-west-3": "Paris",
-}
 # S3 itself refuses requests of a clock that is so far off.
 _REFUSED_SKEW = timedelta(minutes=15)
 # A Date has whole seconds, and an answer takes a moment.
@@ -92,25 +84,20 @@ def clock(reached: Reached) -> Answer:
     return ok(f"within {max(1, round(abs(ahead)))} s of the store's")
 
 
-def region(storage: Storage, reached: Reached) -> Answer:
+def region(settings: Settings, reached: Reached) -> Answer:
     """Whether photographs stay in the European Union."""
-    if storage.endpoint == EMBEDDED:
-        return ok("on this machine")
-    if storage.endpoint:
-        host = urlsplit(storage.endpoint).hostname or storage.endpoint
-        if host in ("127.0.0.1", "::1", "localhost"):
+    storage = settings.storage
+    if not on_aws(storage):
+        host = urlsplit(storage.endpoint or "").hostname
+        if storage.endpoint == EMBEDDED or host in ("127.0.0.1", "::1", "localhost"):
             return ok("on this machine")
-        if not host.endswith((".amazonaws.com", ".amazonaws.eu")):
-            return warn(f"{host} is not AWS: where it keeps its data, it alone knows", "Ask who runs it.")
-    there = reached.region or storage.region
-    if there != storage.region:
-        return warn(f"the bucket is in {there}, storage.region says {storage.region}", f"Set storage.region={there}")
-    if there in EU_REGIONS:
-        return ok(f"{there}, {EU_REGIONS[there]}, in the European Union")
-    members = ", ".join(f"{name} ({place})" for name, place in EU_REGIONS.items())
-    return warn(
-        f"{there} is in no member state of the European Union", f"If GDPR asks for one, choose among {members}."
-    )
+        return warn(f"{host} is not AWS: where it keeps its data, it alone knows", "Ask who runs it.")
+    found = places(settings, reached.region)
+    because = settings.privacy.outside_eu_because
+    if (left := outside(found)) and because:
+        return warn(f"{left}, outside the European Union. The reason given: {because}", "Is it still one?")
+    check_places(found, settings)
+    return ok(", ".join(f"{what} in {where} ({EU_REGIONS[where]})" for what, where in found.items()))
 
 
 def credentials(storage: Storage) -> Answer:

@@ -31,7 +31,7 @@ def settings() -> Settings:
     return load("local")
 
 
-def at(settings: Settings, **values: str) -> Settings:
+def at(settings: Settings, **values: str | None) -> Settings:
     return override(settings, "storage", **values)
 
 
@@ -231,24 +231,30 @@ def test_what_a_store_answers_to_a_condition(
         ({"endpoint": "embedded"}, None, Outcome.OK, "this machine"),
         ({"endpoint": "http://127.0.0.1:9000"}, None, Outcome.OK, "this machine"),
         ({"endpoint": "https://s3.example.com"}, None, Outcome.WARN, "is not AWS"),
-        ({"endpoint": None, "region": "eu-west-3"}, None, Outcome.OK, "Paris"),
-        ({"endpoint": None, "region": "eu-west-3"}, "eu-west-3", Outcome.OK, "Paris"),
-        ({"endpoint": None, "region": "eu-west-3"}, "us-east-1", Outcome.WARN, "the bucket is in us-east-1"),
-        ({"endpoint": None, "region": "eu-west-2"}, None, Outcome.WARN, "no member state"),
-        ({"endpoint": None, "region": "eu-central-2"}, None, Outcome.WARN, "no member state"),
+        ({"endpoint": None, "region": "eu-west-3"}, None, Outcome.OK, "France"),
+        ({"endpoint": None, "region": "eu-west-3"}, "eu-west-3", Outcome.OK, "France"),
+        ({"endpoint": None, "region": "eu-west-3"}, "us-east-1", Outcome.FAILED, "is in us-east-1, storage.region"),
+        ({"endpoint": None, "region": "eu-west-2"}, None, Outcome.FAILED, "is in eu-west-2"),
+        ({"endpoint": None, "region": "eu-central-2"}, None, Outcome.FAILED, "is in eu-central-2"),
         (
             {"endpoint": "https://s3.eu-central-2.amazonaws.com", "region": "eu-central-2"},
             None,
-            Outcome.WARN,
-            "no member",
+            Outcome.FAILED,
+            "is in eu-central-2",
         ),
     ],
 )
 def test_the_region(
     settings: Settings, values: dict[str, str], bucket_in: str | None, outcome: Outcome, says: str
 ) -> None:
-    answer = region(at(settings, **values).storage, Reached(region=bucket_in))
+    answer = examine("region", lambda: region(at(settings, **values), Reached(region=bucket_in)))
     assert (answer.outcome, says in answer.says) == (outcome, True), answer.says
+
+
+def test_a_region_outside_that_has_a_reason_is_a_warning(settings: Settings) -> None:
+    london = override(at(settings, endpoint=None, region="eu-west-2"), "privacy", outside_eu_because="shot in Kent")
+    answer = region(london, Reached())
+    assert (answer.outcome, "shot in Kent" in answer.says) == (Outcome.WARN, True), answer.says
 
 
 def test_credentials_are_named_by_where_they_come_from_and_not_printed(
