@@ -2,10 +2,14 @@
 BIN := .venv/bin
 READY := .venv/.ready
 API := dist/api
+# Two files at a time: what tests wait for is mostly not the processor.
+PYTEST := $(BIN)/pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# These follow a reader, word for word; all others ask the code.
+SHOWN := $(patsubst %,tests/integration/test_%.py,docs examples notebook readme)
 ON_CLUSTER := stream crash queue_stream clean_stream reprocess changeover rebuild upkeep refresh fruits360
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo docs api notebook check test chaos cluster pictures clean
+.PHONY: help setup demo docs api notebook lint check test examples chaos cluster pictures clean
 
 help: ## List what there is to run.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -25,14 +29,19 @@ docs: $(READY) ## docs/cli.md, from the commands' own help.
 api: $(READY) ## The Python API's pages, from the docstrings, in dist/api.
 	@PDOC_ALLOW_EXEC=1 $(BIN)/pdoc --docformat numpy --output-directory $(API) conf streaming batch '!streaming.readers'
 
-check: $(READY) ## Lint, format, types and the tests that take seconds.
+lint: $(READY) ## Lint, format and types.
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+
+check: lint ## The same, and the tests that take seconds.
 	@$(BIN)/pytest -q tests/unit
 
-test: $(READY) ## Every test: unit, property, integration, and a few deaths of the stream.
-	@$(BIN)/pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/chaos tests/integration tests/property tests/unit
+test: $(READY) ## Every test of the code: unit, property, integration, and a few deaths of the stream.
+	@$(PYTEST) $(addprefix --ignore=,$(SHOWN)) tests/chaos tests/integration tests/property tests/unit
+
+examples: $(READY) ## What README, docs, the help and the notebook show, run as their reader would.
+	@$(PYTEST) $(SHOWN)
 
 chaos: $(READY) ## The stream killed, starved and lied to, again and again; about two hours.
 	@$(BIN)/pytest -q tests/chaos --rounds 100
