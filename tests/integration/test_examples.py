@@ -1,7 +1,8 @@
 """Every example that the help of a command gives, run: in one store, as its reader would, in a shell.
 
-Those that need Spark and end by themselves share one session, in this process. What an example names (files, a moment)
-is made for it; what can be seen of it afterwards (exit status, files that it names) is looked at.
+Those that end by themselves and need no shell run in this process, where they share one session of Spark. What an
+example names (files, a moment) is made for it; what can be seen of it afterwards (exit status, files that it names) is
+looked at.
 """
 
 import os
@@ -33,8 +34,8 @@ BIN = Path(sys.executable).parent
 EXAMPLES = list(dict.fromkeys(example.split("  #")[0].rstrip() for entry in entries() for example in entry.examples))
 PREPARES = EXAMPLES[: len(entries()[0].examples)]
 """What `fruits --help` begins with makes the store in which all others run."""
-WITH_SPARK = re.compile(r"fruits (demo|stream .*--once|refresh(?!.*--(every|dry-run))|model .*mllib)")
-"""Examples that Spark's start would be most of. One that is not named here runs in a shell, only longer."""
+NEEDS_SHELL = re.compile(r"[|>$;&]|^(?!fruits )|^fruits (local|doctor)")
+"""Examples for a shell to take apart, and those that start a process of their own, or leave one behind."""
 STAYS_UP = {
     r"fruits stream(?!.*--once)": ("Watching ", signal.SIGTERM),
     r"--watch": ("landing zone", signal.SIGINT),
@@ -64,7 +65,7 @@ class Shell:
     def run(self, line: str) -> tuple[int, str]:
         """Exit status and stderr of a line, which is run once."""
         if line not in self.ran:
-            self.ran[line] = (self._in_process if WITH_SPARK.match(line) else self._in_bash)(line)
+            self.ran[line] = (self._in_bash if NEEDS_SHELL.search(line) else self._in_process)(line)
         return self.ran[line]
 
     def start(self, line: str, out: Path) -> "subprocess.Popen[bytes]":
