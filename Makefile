@@ -9,10 +9,10 @@ SHOWN := $(patsubst %,tests/integration/test_%.py,docs examples notebook readme)
 ON_CLUSTER := stream crash queue_stream clean_stream reprocess changeover rebuild upkeep refresh fruits360
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo docs api notebook lint check test examples chaos cluster pictures clean
+.PHONY: help setup demo docs api notebook lint check check-deploy test examples chaos cluster pictures clean
 
 help: ## List what there is to run.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY) ## Python packages, Java and the jars, on this machine.
 	@$(BIN)/python -m scripts.setup
@@ -36,6 +36,9 @@ lint: $(READY) ## Lint, format and types.
 
 check: lint ## The same, and the tests that take seconds.
 	@$(BIN)/pytest -q tests/unit
+
+check-deploy: $(READY) ## What cfn-lint and checkov say of the CloudFormation template; needs no AWS account.
+	@sh deploy/check.sh
 
 test: $(READY) ## Every test of the code: unit, property, integration, and a few deaths of the stream.
 	@$(PYTEST) $(addprefix --ignore=,$(SHOWN)) tests/chaos tests/integration tests/property tests/unit

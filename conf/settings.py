@@ -16,6 +16,7 @@ from conf.errors import SettingsError
 
 PROFILES = Path(__file__).parent / "profiles"
 EMBEDDED = "embedded"
+STDOUT = "-"
 REGION = r"^[a-z]{2,4}(-[a-z]+)+-\d$"
 """How AWS names a region."""
 _ENV_PREFIX = "FRUITS_"
@@ -89,7 +90,7 @@ class Stream(Section):
     gets_in_flight: Annotated[int, Field(ge=1, le=256)] = 16
     """GETs that each worker keeps under way: sixteen hide S3's 100 ms."""
     metrics_file: Annotated[str, Field(min_length=1)] | None = None
-    """A local file that gets one line of JSON a micro-batch."""
+    """A local file that gets one line of JSON a micro-batch; "-" is stdout, for a platform that collects it."""
     prometheus_file: Annotated[str, Field(pattern=r"\.prom$")] | None = None
     """A local file for node_exporter's textfile collector, which reads *.prom in its folder."""
 

@@ -31,6 +31,17 @@ class Outlet:
         self._failing = False
 
 
+def say(line: bytes) -> None:
+    """Write a line to stdout, where a platform collects it; whatever that is, as not each can be opened by a name.
+
+    Raises
+    ------
+    OSError
+        Where nobody reads on.
+    """
+    print(line.decode(), end="", flush=True)
+
+
 def append(path: Path, line: bytes) -> None:
     """Add a line to a file, whole or not at all. The file is opened anew, so that it may be rotated away at any time.
 

@@ -22,10 +22,10 @@ from obstore.store import ObjectStore
 
 from conf.errors import FruitsError
 from conf.s3 import read_object, store_answers
-from conf.settings import Settings, Storage
+from conf.settings import STDOUT, Settings, Storage
 from streaming.manifests import Manifests
 from streaming.metrics import Totals, as_line, describe
-from streaming.outlet import Outlet, append, replace
+from streaming.outlet import Outlet, append, replace, say
 
 if TYPE_CHECKING:
     from pyspark.sql.streaming import StreamingQuery
@@ -52,7 +52,7 @@ class Reports:
         self._totals = Totals(f"{storage.bucket}/{storage.prefix}")
         self._query: StreamingQuery | None = None
         lines, prometheus, progress = stream.metrics_file, stream.prometheus_file, storage.state_key("progress.json")
-        self._append = Outlet(lines, lambda data: append(Path(lines or ""), data))
+        self._append = Outlet(lines, say if lines == STDOUT else lambda data: append(Path(lines or ""), data))
         self._replace = Outlet(prometheus, lambda data: replace(Path(prometheus or ""), data))
         self._put = Outlet(progress, lambda data: _put(store, progress, data))
         self._batches: Queue[BatchReport | None] = Queue()

@@ -210,6 +210,15 @@ def test_each_batch_is_a_line_and_the_newest_is_in_the_store(tmp_path: Path) -> 
     assert sorted(file.name for file in tmp_path.iterdir()) == ["batches.jsonl", "fruits.prom"]
 
 
+def test_where_a_platform_collects_stdout_the_lines_go_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    told_of(load("local", ["stream.metrics_file=-"]), MemoryStore(), BATCH, replace(BATCH, batch_id=8))
+    assert [json.loads(line)["batch_id"] for line in capfd.readouterr().out.splitlines()] == [7, 8]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_unless_asked_for_there_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     told_of(load("local"), MemoryStore(), BATCH)
