@@ -25,6 +25,7 @@ from batch.snapshot import Snapshot
 from batch.statistics import Statistics
 from conf.delta import ensure_table, read_states_ahead
 from conf.errors import StorageError
+from conf.holders import signed
 from conf.lease import Lease
 from conf.regions import check_region
 from conf.s3 import check_bucket, object_store
@@ -177,7 +178,7 @@ def run(
     check_bucket(storage)
     store = object_store(storage)
     vacuum = Vacuum(spark, settings, store, _TABLES, "refresh-vacuumed.json")
-    with explained(), Lease(storage, _LEASE_SECONDS, "refresh") as lease:
+    with explained(), Lease(storage, _LEASE_SECONDS, "refresh") as lease, signed(spark, lease.hold):
         with stages.timed("pin"):
             plan = prepare(store, settings, parallelism, full, if_drift, model_version)
             if if_changed and plan.up_to_date:

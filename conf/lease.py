@@ -12,6 +12,8 @@ S3 compares and writes in one step. The embedded server does so for If-None-Matc
 within the same milliseconds may both be told that they wrote. So whoever takes the lease renews it at once, which only
 the last of them can.
 
+Each time that it is taken, the log of the leases (`conf.holders`) gets one more entry.
+
 Whether a lease has run out is told by the store's clock alone: its `Date` against the object's `Last-Modified`.
 """
 
@@ -26,9 +28,10 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from threading import Event, Lock, Thread
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from conf.errors import ContractError, FruitsError, LeaseError
+from conf.holders import Hold, Job, log_key
 from conf.s3 import control_client, explain
 from conf.settings import Storage
 
@@ -37,7 +40,6 @@ if TYPE_CHECKING:
 
 # Renewals a lease's life: two may fail before somebody else may come.
 _RENEWALS = 3
-Job = Literal["stream", "refresh"]
 _WHAT_NOW: Final = {"stream": "`fruits status` shows whether another goes on.", "refresh": "Run it again."}
 _KEYS: Final = {"stream": "lease.json", "refresh": "refresh-lease.json"}
 _log = logging.getLogger(__name__)
@@ -131,6 +133,7 @@ class Lease:
         first = {"IfMatch": found.etag} if found else {"IfNoneMatch": "*"}
         if not (self._hold(first) and self._hold({"IfMatch": self._etag})):
             raise LeaseError(f"Another {self._job} has just taken the lease of {self._where}. Stop it, or wait.")
+        self._put(log_key(self._storage, self.hold), b"")
         self._renewing.start()
         return self
 
@@ -145,6 +148,11 @@ class Lease:
             _log.warning("The lease was not given back, and runs out in %s seconds: %s", self._seconds, failed)
         finally:
             self._client.close()
+
+    @property
+    def hold(self) -> Hold:
+        """This holding of it, as the log has it, once it is taken."""
+        return Hold(datetime.fromisoformat(self._since or ""), self._job, self._me.id, self._me.pid, self._me.host)
 
     def check(self) -> None:
         """Renew it now. To be called right before a commit.
@@ -188,8 +196,6 @@ class Lease:
 
     def _write(self, condition: dict[str, Any], holder: Holder | None) -> bool:
         """Write on a condition; tells whether it held."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
         # No two writes are of the same bytes, and so of the same etag: a renewal must not pass for what it renewed.
         body = {
             "holder": holder and asdict(holder),
@@ -197,22 +203,27 @@ class Lease:
             "since": self._since,
             "write": uuid.uuid4().hex,
         }
-        key = self._storage.state_key(_KEYS[self._job])
-        try:
-            answer = self._client.put_object(
-                Bucket=self._storage.bucket, Key=key, Body=json.dumps(body).encode(), **condition
-            )
-        except ClientError as error:
-            # Another etag; two writes at once; an If-Match of what is gone.
-            if error.response["Error"]["Code"] in ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"):
-                return False
-            raise explain(error, self._storage) from None
-        except BotoCoreError as error:
-            raise explain(error, self._storage) from None
+        answer = self._put(self._storage.state_key(_KEYS[self._job]), json.dumps(body).encode(), **condition)
+        if answer is None:
+            return False
         self._etag = answer["ETag"]
         # Told from the second write on, which follows the first at once.
         self._since = self._since or _date(answer).isoformat()
         return True
+
+    def _put(self, key: str, body: bytes, **condition: Any) -> Any:
+        """Write an object, on a condition where one is given; gives the answer, None where that did not hold."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            return self._client.put_object(Bucket=self._storage.bucket, Key=key, Body=body, **condition)
+        except ClientError as error:
+            # Another etag; two writes at once; an If-Match of what is gone.
+            if error.response["Error"]["Code"] in ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"):
+                return None
+            raise explain(error, self._storage) from None
+        except BotoCoreError as error:
+            raise explain(error, self._storage) from None
 
 
 def read(client: "S3Client", storage: Storage, job: Job = "stream") -> Held | None:

@@ -23,6 +23,7 @@ COMMANDS = (
     "report",
     "export",
     "status",
+    "audit",
     "reprocess",
     "config",
     "doctor",

@@ -13,7 +13,7 @@ from conf.upkeep import MANY_FILES, SMALL_BYTES
 from scripts.accounting import Accounting, account
 from scripts.findings import Finding, Severity
 from scripts.liveness import State
-from scripts.wording import by_reason, duration
+from scripts.wording import by_reason, count, duration
 
 # Photographs that wait for so long, and no micro-batch in that time: a stream hangs. It never plans one to take longer.
 _STUCK, _STUCK_BATCHES = 600.0, 5
@@ -52,7 +52,7 @@ def _lost(a: Accounting, _: Settings) -> Iterator[Finding]:
     if a.refusal:
         yield Finding("refused", Severity.FAILED, f"No stream can start. {a.refusal}", where)
     elif a.unlisted:
-        says = f"{_count(a.unlisted, 'row')} of which state/ knows nothing: it was lost, or is older than the tables."
+        says = f"{count(a.unlisted, 'row')} of which state/ knows nothing: it was lost, or is older than the tables."
         yield Finding("unlisted", Severity.FAILED, says, where)
 
 
@@ -110,16 +110,16 @@ def _rejects(a: Accounting, _: Settings) -> Iterator[Finding]:
     # Those of a day may be too many to count, and those of an hour not.
     hour, day = a.rejects_last_hour or {}, a.rejects_last_day or {}
     if day.get(Reason.CRASHED):
-        says = f"{_count(day[Reason.CRASHED], 'photograph')} killed a worker in the last 24 hours; was memory short?"
+        says = f"{count(day[Reason.CRASHED], 'photograph')} killed a worker in the last 24 hours; was memory short?"
         yield Finding(
             "crashed", Severity.WARNING, says, "with more memory: fruits reprocess --rejects --reason crashed"
         )
-    many = sum(count for reason, count in hour.items() if reason not in _PASSING)
+    many = sum(number for reason, number in hour.items() if reason not in _PASSING)
     if many > _REJECTED_AN_HOUR:
         says = f"{many} objects were refused in the last hour: {by_reason(hour)}. Somebody drops what is no photograph."
         yield Finding("many_rejects", Severity.WARNING, says, _NEWEST)
     elif day:
-        says = f"{_count(sum(day.values()), 'object')} refused in the last 24 hours: {by_reason(day)}."
+        says = f"{count(sum(day.values()), 'object')} refused in the last 24 hours: {by_reason(day)}."
         yield Finding("rejects", Severity.NOTE, says, _NEWEST)
 
 
@@ -156,7 +156,7 @@ def _model(a: Accounting, settings: Settings) -> Iterator[Finding]:
 
 def _upkeep(a: Accounting, _: Settings) -> Iterator[Finding]:
     if a.set_aside:
-        says = f"{_count(a.set_aside, 'message')} of the queue could not be understood."
+        says = f"{count(a.set_aside, 'message')} of the queue could not be understood."
         yield Finding("set_aside", Severity.WARNING, says, "look at state/set-aside/, see who sent them, delete them")
     if a.features_files > 2 * MANY_FILES and a.features_bytes / a.features_files < SMALL_BYTES:
         says = f"{a.features_files} small files of features make questions slow: they should have been made fewer."
@@ -182,8 +182,4 @@ _RULES: tuple[Callable[[Accounting, Settings], Iterable[Finding]], ...] = (
 
 
 def _waits(a: Accounting) -> str:
-    return f"{_count(a.backlog, 'photograph')} wait{'s' if a.backlog == 1 else ''}"
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    return f"{count(a.backlog, 'photograph')} wait{'s' if a.backlog == 1 else ''}"

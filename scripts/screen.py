@@ -24,7 +24,7 @@ _ODD = {
 # A word says how much it matters; colour is an addition.
 _SIGNS = {Severity.FAILED: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "bold cyan"}
 _STATES = {"running": "bold green", "dead": "bold red", "stopped": "bold yellow"}
-_WELL = "All is well."
+WELL = "All is well."
 
 
 class Screen:
@@ -50,9 +50,9 @@ class Screen:
 
     def _verdict(self) -> Iterator[Text | Table]:
         if not need_a_hand(self._findings):
-            yield Text(f"{_WELL} Worth knowing:" if self._findings else _WELL, "bold green")
+            yield Text(f"{WELL} Worth knowing:" if self._findings else WELL, "bold green")
         if self._findings:
-            yield _findings(self._findings)
+            yield findings_table(self._findings)
 
 
 def show_status(status: Accounting) -> None:
@@ -72,7 +72,8 @@ def _state(a: Mapping[str, Any]) -> Text:
     return Text.assemble((str(stream["state"]), _STATES.get(stream["state"], "bold")), f": {stream['says']}")
 
 
-def _findings(findings: tuple[Finding, ...]) -> Table:
+def findings_table(findings: tuple[Finding, ...]) -> Table:
+    """What is wrong, and below each what to do."""
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")

@@ -7,6 +7,11 @@ from datetime import datetime
 _UNITS = {"days": 86_400, "h": 3600, "min": 60}
 
 
+def printable(text: str) -> str:
+    """Text that others chose, such as a key, with whatever would move a cursor or hide a letter written as its code."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
 def duration(seconds: float) -> str:
     """In the largest unit that there are two of."""
     for unit, size in _UNITS.items():
@@ -20,6 +25,11 @@ def clock(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
+def count(number: int, noun: str) -> str:
+    """Such as `1 row` and `2 rows`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def by_reason(counts: Mapping[str, int]) -> str:
     """Such as `3 corrupt, 1 empty`."""
-    return ", ".join(f"{count} {reason}" for reason, count in counts.items())
+    return ", ".join(f"{number} {reason}" for reason, number in counts.items())

@@ -61,7 +61,7 @@ class Ledger:
         self._store = store
         self._prefix = storage.state_key("seen")
         self.manifests = Manifests(store, storage.state_key("manifests"))
-        saved = self._newest_saved()
+        saved = newest_saved(store, storage)
         self.last, self.listed, self.rebuilt, self._seen = saved.last, saved.listed, saved.rebuilt, saved.seen
         self._saved = self.last
         newest = max(self.manifests.numbers(after=self.last), default=self.last)
@@ -103,22 +103,25 @@ class Ledger:
         self.listed += len(versions)
         self.last = number
 
-    def _newest_saved(self) -> Saved:
-        for number in sorted(saved_numbers(self._store, self._prefix), reverse=True):
-            path = _path(self._prefix, number)
-            body = read_object(self._store, path)
-            if body is None:
-                # A newer one has taken its place since the listing.
-                return self._newest_saved()
-            header, _, seen = body.partition(b"\n")
-            try:
-                found = json.loads(header)
-                if found["contract"] == CONTRACT and found["manifest"] == number:
-                    return Saved(number, found["listed"], found.get("rebuilt", 0), Seen.from_bytes(seen))
-            except (ValueError, KeyError, TypeError):
-                pass
-            _log.warning("%s is damaged: reading the manifests instead.", path)
-        return Saved()
+
+def newest_saved(store: ObjectStore, storage: Storage) -> Saved:
+    """The ledger as it was saved last; empty where it never was, or is damaged."""
+    prefix = storage.state_key("seen")
+    for number in sorted(saved_numbers(store, prefix), reverse=True):
+        path = _path(prefix, number)
+        body = read_object(store, path)
+        if body is None:
+            # A newer one has taken its place since the listing.
+            return newest_saved(store, storage)
+        header, _, seen = body.partition(b"\n")
+        try:
+            found = json.loads(header)
+            if found["contract"] == CONTRACT and found["manifest"] == number:
+                return Saved(number, found["listed"], found.get("rebuilt", 0), Seen.from_bytes(seen))
+        except (ValueError, KeyError, TypeError):
+            pass
+        _log.warning("%s is damaged: reading the manifests instead.", path)
+    return Saved()
 
 
 def save(store: ObjectStore, prefix: str, saved: Saved) -> None:

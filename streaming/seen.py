@@ -31,7 +31,11 @@ class Seen:
         return len(self._high) + len(self._recent)
 
     def __contains__(self, version: Landed) -> bool:
-        return self._holds(_digest(version.key, version.etag))
+        return self.has(version.key, version.etag)
+
+    def has(self, key: str, etag: str) -> bool:
+        """Whether a version of which key and etag are all that is known is in it."""
+        return self._holds(_digest(key, etag))
 
     def add(self, versions: Iterable[Landed]) -> None:
         """Remember these versions."""

@@ -190,7 +190,7 @@ class Sink:
             ) from None
 
     def _append(self, rows: "DataFrame", table: str, batch_id: int, *, again: bool) -> None:
-        writer = rows.write.format("delta").mode("append")
+        writer = rows.write.format("delta").mode("append").option("userMetadata", self._lease.hold.signature(batch_id))
         if not again:
             writer = writer.option("txnAppId", self._query_id).option("txnVersion", str(batch_id))
         self._lease.check()

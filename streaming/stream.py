@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql.streaming import StreamingQuery
 
 from conf.delta import ensure_table
+from conf.holders import signed
 from conf.lease import Lease
 from conf.regions import check_region
 from conf.s3 import check_bucket, object_store
@@ -115,6 +116,7 @@ def run(
     with (
         explained(),
         Lease(storage, settings.stream.lease_seconds) as lease,
+        signed(spark, lease.hold),
         Reports(settings, store, lease) as reports,
         Janitor(settings, store, lease) as janitor,
     ):

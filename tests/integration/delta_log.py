@@ -13,40 +13,56 @@ from conf.settings import Storage
 from conf.tables import CONTRACT
 from streaming.manifests import Landed
 
+_TYPES = {pa.string(): "string", pa.int64(): "long"}
 _ROWS = pa.schema({"key": pa.string(), "etag": pa.string(), "manifest": pa.int64()})
-_FIELDS = [
-    {"name": n, "type": t, "nullable": True, "metadata": {}}
-    for n, t in zip(_ROWS.names, ("string", "string", "long"), strict=True)
-]
-_TABLE = [
-    {"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}},
-    {
-        "metaData": {
-            "id": "by-hand",
-            "format": {"provider": "parquet", "options": {}},
-            "schemaString": json.dumps({"type": "struct", "fields": _FIELDS}),
-            "partitionColumns": [],
-            "configuration": {"fruits.contract": CONTRACT},
-            "createdTime": 0,
-        }
-    },
-]
 
 
-def commit(store: ObjectStore, storage: Storage, table: str, manifest: int, versions: Sequence[Landed]) -> None:
-    """Append a row for each version, creating the table where there is none."""
-    root = f"{storage.prefix}tables/{table}"
-    number = len(obstore.list(store, f"{root}/_delta_log/").collect())
-    body = io.BytesIO()
+def commit(
+    store: ObjectStore,
+    storage: Storage,
+    table: str,
+    manifest: int,
+    versions: Sequence[Landed],
+    info: dict[str, object] | None = None,
+) -> None:
+    """Append a row for each version, creating the table where there is none; `info` as for `append`."""
     columns = {
         "key": [v.key for v in versions],
         "etag": [v.etag for v in versions],
         "manifest": [manifest] * len(versions),
     }
-    pq.write_table(pa.table(columns, _ROWS), body)
+    append(store, storage, table, pa.table(columns, _ROWS), {"manifest": manifest}, info)
+
+
+def append(
+    store: ObjectStore,
+    storage: Storage,
+    table: str,
+    rows: pa.Table,
+    bounds: dict[str, int] | None = None,
+    info: dict[str, object] | None = None,
+) -> None:
+    """Append rows, creating the table where there is none.
+
+    Parameters
+    ----------
+    bounds
+        Statistics: what each of all values in some columns is.
+    info
+        What the commit says of itself, if anything.
+    """
+    root = f"{storage.prefix}tables/{table}"
+    number = len(obstore.list(store, f"{root}/_delta_log/").collect())
+    body = io.BytesIO()
+    pq.write_table(rows, body)
     obstore.put(store, f"{root}/{number}.parquet", body.getvalue())
-    bounds = {"manifest": manifest}
-    stats = {"numRecords": len(versions), "minValues": bounds, "maxValues": bounds, "nullCount": {"manifest": 0}}
+    bounds = bounds or {}
+    stats = {
+        "numRecords": rows.num_rows,
+        "minValues": bounds,
+        "maxValues": bounds,
+        "nullCount": dict.fromkeys(bounds, 0),
+    }
     add = {
         "path": f"{number}.parquet",
         "partitionValues": {},
@@ -55,6 +71,20 @@ def commit(store: ObjectStore, storage: Storage, table: str, manifest: int, vers
         "dataChange": True,
         "stats": json.dumps(stats),
     }
-    actions = [*(_TABLE if number == 0 else ()), {"add": add}]
+    told = [{"commitInfo": info}] if info is not None else []
+    actions = [*told, *(_created(rows.schema) if number == 0 else ()), {"add": add}]
     log = "\n".join(map(json.dumps, actions)).encode()
     obstore.put(store, f"{root}/_delta_log/{number:020d}.json", log, mode="create")
+
+
+def _created(schema: pa.Schema) -> list[dict[str, object]]:
+    fields = [{"name": f.name, "type": _TYPES[f.type], "nullable": True, "metadata": {}} for f in schema]
+    metadata = {
+        "id": "by-hand",
+        "format": {"provider": "parquet", "options": {}},
+        "schemaString": json.dumps({"type": "struct", "fields": fields}),
+        "partitionColumns": [],
+        "configuration": {"fruits.contract": CONTRACT},
+        "createdTime": 0,
+    }
+    return [{"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}}, {"metaData": metadata}]

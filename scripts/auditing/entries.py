@@ -1,0 +1,153 @@
+"""Every entry of every manifest is one row of features or of rejects, and every row is an entry of one."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+
+from conf.delta import reading
+from conf.errors import ContractError
+from scripts.auditing.pins import Pins
+from scripts.auditing.wrong import LOST, RESTORE, SHOWN, examples, wrong
+from scripts.findings import Finding
+from streaming.ledger import Saved, newest_saved
+from streaming.manifests import Listed, Manifests
+
+# Manifests read at a time.
+_READS = 32
+_SCHEMA = pa.schema({"key": pa.string(), "etag": pa.string(), "manifest": pa.int64()})
+
+# Each entry that is no row or several, and each row that is no entry.
+_ODD = """
+    CREATE TEMP TABLE odd AS
+    SELECT key, etag, manifest, CASE
+        WHEN listed > found AND manifest > $done THEN 'under_way'
+        WHEN listed > found AND manifest <= $rebuilt THEN 'given_up'
+        WHEN listed > found THEN 'missing'
+        WHEN manifest NOT IN (FROM there) AND found = 1 THEN 'untold'
+        WHEN listed = 0 AND manifest IN (FROM there) THEN 'foreign'
+        ELSE 'doubled'
+    END AS kind
+    FROM (
+        SELECT key, etag, manifest, sum(entry) AS listed, sum(row) AS found FROM (
+            SELECT key, etag, manifest, 1 AS entry, 0 AS row FROM listed
+            UNION ALL SELECT key, etag, manifest, 0, 1 FROM features
+            UNION ALL SELECT key, etag, manifest, 0, 1 FROM rejects
+        )
+        GROUP BY ALL HAVING listed <> found
+    )
+"""
+_SAYS = {
+    "missing": ("object version", "that manifests list: their micro-batches ended, and no table has them", LOST),
+    "doubled": ("object version", "of which there are more rows than entries of manifests", RESTORE),
+    "foreign": ("row", "that no manifest lists", RESTORE),
+}
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Entries of manifests, and the rows that they are."""
+
+    listed: int
+    """Entries of all manifests."""
+    features: int
+    """Rows of features."""
+    rejects: int
+    """Rows of rejects."""
+    under_way: int
+    """Entries that are no row yet, of micro-batches that have not ended."""
+    vouched: int
+    """Rows whose manifest is gone, but which the sum of all manifests has."""
+    given_up: int
+    """Entries that are no row, of manifests from before the state was made anew from the tables."""
+
+
+def check_entries(pins: Pins, connection: duckdb.DuckDBPyConnection) -> tuple[Entries, list[Finding]]:
+    """Hold rows against manifests.
+
+    Costs a read of all manifests, and of three columns of both tables. Memory is bounded, whatever their number.
+
+    Raises
+    ------
+    StorageError
+        Where the store fails.
+    """
+    saved = newest_saved(pins.store, pins.storage)
+    there, findings = _enter(pins, connection)
+    gone = sorted(set(range(max(saved.last, pins.rebuilt) + 1, pins.done + 1)) - there - findings.keys())
+    with reading(pins.storage):
+        connection.execute(_ODD, {"done": pins.done, "rebuilt": pins.rebuilt})
+        listed, features, rejects = (_count(connection, table) for table in ("listed", "features", "rejects"))
+    kinds = dict(connection.execute("SELECT kind, count(*) FROM odd GROUP BY kind").fetchall())
+    found = [*findings.values()]
+    if gone:
+        what = "gone, and in no sum of manifests"
+        found.append(wrong("manifest_gone", len(gone), "manifest", what, LOST, list(map(str, gone))))
+    for kind, (noun, what, do) in _SAYS.items():
+        if kind in kinds:
+            found.append(wrong(kind, kinds[kind], noun, what, do, _examples(connection, kind)))
+    strangers, first = _strangers(connection, saved)
+    if strangers:
+        what = "whose manifest is gone, and which the sum of all manifests does not have"
+        found.append(wrong("unlisted", strangers, "row", what, LOST, first))
+    under_way, given_up = kinds.get("under_way", 0), kinds.get("given_up", 0)
+    vouched = kinds.get("untold", 0) - strangers
+    return Entries(listed, features, rejects, under_way, vouched, given_up), found
+
+
+def _enter(pins: Pins, connection: duckdb.DuckDBPyConnection) -> tuple[set[int], dict[int, Finding]]:
+    """Enter what manifests list into table `listed`, and their numbers into `there`; tells what of them is damaged."""
+    manifests, damaged, there = Manifests(pins.store, pins.storage.state_key("manifests")), {}, set()
+    connection.execute("CREATE TEMP TABLE listed (key VARCHAR, etag VARCHAR, manifest BIGINT)")
+    for pairs in _in_pieces(manifests):
+        entries: list[Listed] = []
+        for number, read in pairs:
+            if isinstance(read, ContractError):
+                damaged[number] = wrong("manifest_damaged", 1, "manifest", "that cannot be read", LOST, [str(read)])
+            else:
+                there.add(number)
+                entries += read
+        columns = [[e.key for e in entries], [e.etag for e in entries], [e.manifest for e in entries]]
+        connection.register("more", pa.table(columns, _SCHEMA))
+        connection.execute("INSERT INTO listed FROM more")
+    connection.register("there", pa.table({"number": pa.array(sorted(there), pa.int64())}))
+    return there, damaged
+
+
+def _in_pieces(manifests: Manifests) -> Iterator[list[tuple[int, tuple[Listed, ...] | ContractError]]]:
+    """All manifests with their numbers, some at a time."""
+
+    def read(number: int) -> tuple[Listed, ...] | ContractError:
+        try:
+            return manifests.read(number)
+        except ContractError as error:
+            return error
+
+    numbers = sorted(manifests.numbers())
+    with ThreadPoolExecutor(_READS, "manifests") as pool:
+        for start in range(0, len(numbers), _READS):
+            piece = numbers[start : start + _READS]
+            yield list(zip(piece, pool.map(read, piece), strict=True))
+
+
+def _strangers(connection: duckdb.DuckDBPyConnection, saved: Saved) -> tuple[int, list[str]]:
+    """How many rows there are whose manifest is gone and which the sum of all manifests does not have; and some."""
+    untold = connection.execute("SELECT key, etag, manifest FROM odd WHERE kind = 'untold' ORDER BY manifest, key")
+    number, first = 0, list[tuple[str, int]]()
+    while rows := untold.fetchmany(10_000):
+        strange = [(key, manifest) for key, etag, manifest in rows if not saved.seen.has(key, etag)]
+        number += len(strange)
+        first = (first + strange)[:SHOWN]
+    return number, examples(first)
+
+
+def _examples(connection: duckdb.DuckDBPyConnection, kind: str) -> list[str]:
+    query = "SELECT key, manifest FROM odd WHERE kind = ? ORDER BY manifest, key LIMIT ?"
+    return examples(connection.execute(query, [kind, SHOWN]).fetchall())
+
+
+def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    (count,) = connection.sql(f"SELECT count(*) FROM {table}").fetchall()[0]  # noqa: S608 (a name of ours)
+    return int(count)

@@ -1,0 +1,100 @@
+"""What an audit is held to: one version of each table, so that nothing which a live stream does meanwhile disturbs it.
+
+The order is what makes that so. How far the stream was done is read first: what it had done then is in any version of
+the tables that is opened later. `reduced` comes before the features and models that it was made of, and the manifests,
+which `scripts.auditing.entries` reads, come after the rows that were made of them.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from tempfile import TemporaryDirectory
+
+import duckdb
+import pyarrow as pa
+from deltalake import DeltaTable
+from obstore.store import ObjectStore
+
+from conf.delta import dataset, open_tables
+from conf.errors import StorageError
+from conf.s3 import check_bucket
+from conf.settings import Storage
+from conf.tables import NAMES
+from streaming import checkpoint
+from streaming.ledger import rebuilt_as_of
+
+# What an audit takes of memory for sorting; the rest goes through a temporary folder.
+_MEMORY = "512MB"
+
+
+@dataclass(frozen=True)
+class Pins:
+    """A store as of one moment."""
+
+    storage: Storage
+    store: ObjectStore
+    done: int
+    """The last manifest of which all rows have to be there."""
+    rebuilt: int
+    """The manifest up to which the state was made anew from the tables; what those before list was given up."""
+    tables: dict[str, DeltaTable]
+    """Those that exist, as they were then."""
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """Of each table."""
+        return {name: opened.version() for name, opened in self.tables.items()}
+
+
+def pin(storage: Storage, store: ObjectStore) -> Pins:
+    """A store as of now.
+
+    Raises
+    ------
+    StorageError
+        Where it does not answer.
+    ContractError
+        Where a table is of another contract, or the checkpoint is damaged.
+    """
+    done = checkpoint.last_done(store, storage.state_key("checkpoint"))
+    rebuilt = rebuilt_as_of(store, storage)
+    found = dict(zip(["reduced"], open_tables(storage, "reduced"), strict=True))
+    others = [name for name in NAMES if name != "reduced"]
+    found |= zip(others, open_tables(storage, *others), strict=True)
+    tables = {name: opened for name in NAMES if (opened := found[name]) is not None}
+    return Pins(storage, store, done.manifest if done else 0, rebuilt, tables)
+
+
+@contextmanager
+def asking(pins: Pins) -> Iterator[duckdb.DuckDBPyConnection]:
+    """DuckDB over the pinned tables, in bounded memory; a table that does not exist has no rows.
+
+    Raises
+    ------
+    StorageError
+        Where something is asked within that it cannot read to its end.
+    """
+    with TemporaryDirectory(prefix="fruits-audit-") as folder, duckdb.connect() as connection:
+        connection.execute(f"SET memory_limit = '{_MEMORY}'")
+        connection.execute(f"SET temp_directory = '{folder}'")
+        for name in NAMES:
+            if name in pins.tables:
+                connection.register(name, dataset(pins.tables[name], pins.storage))
+            else:
+                connection.register(name, pa.schema(_EMPTY[name]).empty_table())
+        try:
+            yield connection
+        except duckdb.Error as error:
+            # What is wrong with the bucket, if that is it, says itself better.
+            check_bucket(pins.storage)
+            says = " ".join(str(error).split())[:300]
+            raise StorageError(f"The tables below {pins.storage.uri('tables/')} cannot be read: {says}") from None
+
+
+_ROW = {"key": pa.string(), "etag": pa.string(), "manifest": pa.int64()}
+_EMPTY = {
+    "features": _ROW,
+    "rejects": _ROW,
+    "reduced": {"key": pa.string(), "etag": pa.string(), "pca_version": pa.int64()},
+    "pca_models": {"pca_version": pa.int64()},
+}

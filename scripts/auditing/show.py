@@ -1,0 +1,74 @@
+"""What `fruits audit` shows a person: what was looked at, who wrote it, and what is wrong with it."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from conf.commits import Commit
+from scripts.auditing.audit import Audit
+from scripts.console import Console
+from scripts.screen import WELL, findings_table
+from scripts.wording import clock, count, printable
+
+
+def show_audit(found: Audit) -> None:
+    """Print it."""
+    console = Console()
+    for part in _parts(found):
+        console.print(part, highlight=False)
+
+
+def _parts(found: Audit) -> Iterator[Text | Table]:
+    versions = ", ".join(f"{name} version {version}" for name, version in found.versions.items())
+    yield Text(f"{found.store} at {clock(found.at)}: {versions or 'no table yet'}")
+    yield _counts(found)
+    yield from _writers(found.commits)
+    yield Text()
+    yield findings_table(found.findings) if found.findings else Text(WELL, "bold green")
+
+
+def _counts(found: Audit) -> Table:
+    entries, vectors = found.entries, found.vectors
+    of = ", ".join(map(str, vectors.pca_versions))
+    rows = [
+        ("listed", entries.listed, "entries of manifests, each of which is to be one row"),
+        ("features", entries.features, ""),
+        ("rejects", entries.rejects, ""),
+        ("under way", entries.under_way, ""),
+        ("vouched for", entries.vouched, "rows whose manifest is gone, and which the sum of all manifests has"),
+        ("given up", entries.given_up, "entries from before the state was made anew from the tables"),
+        ("reduced", vectors.reduced, f"of PCA version {of}" if of else ""),
+        ("leases", len(found.holders), "times that a stream or a refresh has begun, as far as the log goes back"),
+    ]
+    table = Table(box=None, show_header=False, padding=(0, 1, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(justify="right")
+    table.add_column(overflow="fold")
+    for name, number, remark in rows:
+        if number or name not in ("vouched for", "given up"):
+            table.add_row(name, str(number), remark)
+    return table
+
+
+def _writers(commits: Sequence[Commit]) -> Iterator[Text | Table]:
+    """Each writer, with what it has committed to which table, in order of the first."""
+    for who, made in _grouped(commits, _who).items():
+        yield Text()
+        yield Text.assemble((who, "bold"), f", {clock(made[0].at)} to {clock(made[-1].at)}")
+        table = Table(box=None, show_header=False, padding=(0, 1, 0, 2))
+        for name, alike in _grouped(made, lambda commit: f"{commit.table} {commit.operation or 'not told'}").items():
+            rows = sum(commit.rows for commit in alike)
+            table.add_row(Text(printable(name)), count(len(alike), "commit"), count(rows, "row"))
+        yield table
+
+
+def _grouped(commits: Sequence[Commit], name: Callable[[Commit], str]) -> dict[str, list[Commit]]:
+    groups: dict[str, list[Commit]] = {}
+    for commit in commits:
+        groups.setdefault(name(commit), []).append(commit)
+    return groups
+
+
+def _who(commit: Commit) -> str:
+    return printable(str(commit.by.hold) if commit.by else f"unsigned ({commit.engine or 'engine not told'})")

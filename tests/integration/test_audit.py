@@ -1,0 +1,355 @@
+"""The audit: clean where all is accounted for, and each invariant that is broken on purpose is found."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
+
+import obstore
+import pyarrow as pa
+import pytest
+from click.testing import CliRunner, Result
+from obstore.store import ObjectStore
+
+from batch.refresh import run as refresh
+from conf.errors import ContractError
+from conf.holders import Hold, holds, log_key
+from conf.lease import Lease
+from conf.s3 import object_store
+from conf.settings import Settings, Storage
+from scripts.auditing.audit import Audit, audit
+from scripts.drop import drop
+from scripts.fruit_photos import draw_bad_objects, draw_photos
+from scripts.fruits import fruits
+from scripts.session import override
+from streaming.ledger import Saved, save
+from streaming.manifests import Landed, Manifests
+from streaming.reprocess import matching, rejected, relist
+from streaming.seen import Seen
+from streaming.stream import run as stream
+from tests.integration.delta_log import append, commit
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+FIRST, SECOND = Hold(LONG_AGO, "stream", "a1", 7, "a-host"), Hold(LONG_AGO + timedelta(days=1), "refresh", "b2", 8, "b")
+
+
+@dataclass(frozen=True)
+class Store:
+    """A store by hand: two manifests of three entries, one entry of each refused, and a third manifest under way."""
+
+    storage: Storage
+    store: ObjectStore
+
+    @classmethod
+    def make(cls, storage: Storage) -> "Store":
+        made = cls(storage, object_store(storage))
+        for number in (1, 2, 3):
+            made.list(number)
+        for number in (1, 2):
+            *good, bad = entries(number)
+            made.write("features", number, *good)
+            made.write("rejects", number, bad)
+        made.done(2)
+        made.publish(1, *entries(1)[:2], *entries(2)[:2])
+        made.fit(1)
+        return made
+
+    def list(self, number: int) -> None:
+        assert Manifests(self.store, self.storage.state_key("manifests")).create(number, entries(number))
+
+    def done(self, manifest: int) -> None:
+        self.put("checkpoint/commits/1", b"v1\n{}")
+        self.put("checkpoint/offsets/1", b"v1\n{}\n" + json.dumps({"manifest": manifest}).encode())
+
+    def write(self, table: str, manifest: int, *versions: Landed, by: Hold = FIRST) -> None:
+        commit(self.store, self.storage, table, manifest, versions, signed_by(by))
+
+    def publish(self, pca_version: int, *versions: Landed) -> None:
+        columns = {"key": [v.key for v in versions], "etag": [v.etag for v in versions]}
+        rows = pa.table({**columns, "pca_version": pa.array([pca_version] * len(versions), pa.int64())})
+        append(self.store, self.storage, "reduced", rows, info=signed_by(SECOND))
+
+    def fit(self, pca_version: int) -> None:
+        rows = pa.table({"pca_version": pa.array([pca_version], pa.int64())})
+        append(self.store, self.storage, "pca_models", rows, info=signed_by(SECOND))
+
+    def put(self, name: str, body: bytes) -> None:
+        obstore.put(self.store, self.storage.state_key(name), body)
+
+    def delete(self, name: str) -> None:
+        obstore.delete(self.store, self.storage.state_key(name))
+
+    def held_by(self, *holders: Hold) -> None:
+        for hold in holders:
+            obstore.put(self.store, log_key(self.storage, hold), b"")
+
+    def sum_up(self, last: int, rebuilt: int = 0) -> None:
+        seen = Seen(version for number in range(1, last + 1) for version in entries(number))
+        save(self.store, self.storage.state_key("seen"), Saved(last, 3 * last, rebuilt, seen))
+
+    def audit(self) -> Audit:
+        return audit(self.storage, 100)
+
+
+def entries(number: int) -> list[Landed]:
+    return [Landed(f"landing/apple/{number}-{i}.jpg", f"{number}{i}", 10, LONG_AGO) for i in range(3)]
+
+
+def signed_by(hold: Hold) -> dict[str, object]:
+    return {"operation": "WRITE", "engineInfo": "by hand", "userMetadata": hold.signature()}
+
+
+@pytest.fixture
+def store(settings: Settings) -> Store:
+    return Store.make(settings.storage)
+
+
+def codes(found: Audit) -> list[str]:
+    return [finding.code for finding in found.findings]
+
+
+def test_a_store_in_order_has_no_finding_and_is_told_as_it_is(store: Store) -> None:
+    store.held_by(FIRST, SECOND)
+    found = store.audit()
+    assert codes(found) == []
+    entries = found.entries
+    assert (entries.listed, entries.features, entries.rejects, entries.under_way) == (9, 4, 2, 3)
+    assert (found.vectors.reduced, found.vectors.pca_versions) == (4, (1,))
+    assert found.versions == {"features": 1, "rejects": 1, "reduced": 0, "pca_models": 0}
+    assert found.holders == (FIRST, SECOND)
+    made = {(one.table, one.version): one for one in found.commits}
+    assert len(made) == 6
+    second = made["features", 1]
+    assert second.by is not None
+    assert (second.operation, second.rows, second.by.hold, second.engine) == ("WRITE", 2, FIRST, "by hand")
+
+
+def test_an_empty_store_is_in_order(settings: Settings) -> None:
+    found = audit(settings.storage, 100)
+    assert (codes(found), found.versions, found.commits) == ([], {}, ())
+
+
+def _lack_a_row(store: Store) -> None:
+    store.list(4)
+    store.write("features", 4, *entries(4)[:2])
+    store.done(4)
+    store.write("features", 3, *entries(3))
+
+
+def _double_a_row(store: Store) -> None:
+    store.write("features", 2, entries(2)[0])
+
+
+def _be_in_both_tables(store: Store) -> None:
+    store.write("rejects", 1, entries(1)[0])
+
+
+def _add_a_row(store: Store) -> None:
+    store.write("features", 2, Landed("landing/apple/stranger.jpg", "0", 1, LONG_AGO))
+
+
+def _add_a_row_to_what_is_under_way(store: Store) -> None:
+    store.write("features", 3, Landed("landing/apple/stranger.jpg", "0", 1, LONG_AGO))
+
+
+def _add_a_row_of_no_manifest(store: Store) -> None:
+    store.write("features", 9, Landed("landing/apple/stranger.jpg", "0", 1, LONG_AGO))
+
+
+def _lose_a_manifest(store: Store) -> None:
+    store.delete("manifests/000000000001.jsonl")
+
+
+def _cut_a_manifest(store: Store) -> None:
+    store.put("manifests/000000000001.jsonl", b'{"contract":1,"manifest":1,"entries":3,"created_at":"2020"}\n')
+
+
+def _mix_models(store: Store) -> None:
+    store.write("features", 3, *entries(3))
+    store.publish(2, entries(3)[0])
+    store.fit(2)
+
+
+def _lose_the_model(store: Store) -> None:
+    store.write("features", 3, *entries(3))
+    store.publish(2, entries(3)[0])
+
+
+def _reduce_what_is_not_there(store: Store) -> None:
+    store.publish(1, Landed("landing/apple/1-2.jpg", "12", 1, LONG_AGO))
+
+
+def _reduce_twice(store: Store) -> None:
+    store.publish(1, entries(1)[0])
+
+
+BROKEN: list[tuple[Callable[[Store], None], list[str], str]] = [
+    (_lack_a_row, ["missing"], "landing/apple/4-2.jpg (manifest 4)"),
+    (_double_a_row, ["doubled"], "landing/apple/2-0.jpg (manifest 2)"),
+    (_be_in_both_tables, ["doubled"], "landing/apple/1-0.jpg (manifest 1)"),
+    (_add_a_row, ["foreign"], "landing/apple/stranger.jpg (manifest 2)"),
+    (_add_a_row_to_what_is_under_way, ["foreign"], "landing/apple/stranger.jpg (manifest 3)"),
+    (_add_a_row_of_no_manifest, ["unlisted"], "landing/apple/stranger.jpg (manifest 9)"),
+    (_lose_a_manifest, ["manifest_gone", "unlisted"], "in no sum of manifests: 1."),
+    (_cut_a_manifest, ["manifest_damaged", "unlisted"], "lists 0 of 3 objects"),
+    (_mix_models, ["mixed"], "4 of PCA version 1, 1 of PCA version 2"),
+    (_lose_the_model, ["mixed", "model_lost"], "4 of PCA version 1, 1 of PCA version 2"),
+    (_reduce_what_is_not_there, ["orphaned"], "landing/apple/1-2.jpg"),
+    (_reduce_twice, ["reduced_doubled"], "landing/apple/1-0.jpg"),
+]
+
+
+@pytest.mark.parametrize(("break_it", "wanted", "names"), BROKEN)
+def test_what_is_broken_on_purpose_is_found_and_named(
+    store: Store, break_it: Callable[[Store], None], wanted: list[str], names: str
+) -> None:
+    break_it(store)
+    found = store.audit()
+    assert codes(found) == wanted
+    assert names in found.findings[0].says
+    assert found.findings[0].do
+
+
+def test_operations_explains_every_finding_of_the_table_above() -> None:
+    explained = OPERATIONS.read_text(encoding="utf-8")
+    for code in {code for _, codes, _ in BROKEN for code in codes}:
+        assert f"| `{code}` | failed |" in explained
+    for code in ("unsigned", "late"):
+        assert f"| `{code}` | warning |" in explained
+
+
+def test_the_sum_of_all_manifests_vouches_for_rows_whose_manifest_is_gone(store: Store) -> None:
+    store.sum_up(2)
+    store.delete("manifests/000000000001.jsonl")
+    found = store.audit()
+    assert (codes(found), found.entries.vouched) == ([], 3)
+    store.write("features", 1, Landed("landing/apple/stranger.jpg", "0", 1, LONG_AGO))
+    assert codes(store.audit()) == ["unlisted"]
+
+
+def test_what_was_given_up_when_the_state_was_made_anew_is_not_missing(store: Store) -> None:
+    store.sum_up(3, rebuilt=3)
+    store.done(5)
+    for number in (4, 5):
+        store.list(number)
+        store.write("features", number, *entries(number))
+    found = store.audit()
+    assert (codes(found), found.entries.given_up) == ([], 3)
+
+
+def test_commits_by_nobody_who_held_a_lease_are_found(store: Store) -> None:
+    store.held_by(FIRST, SECOND)
+    stranger = replace(FIRST, run="c3")
+    store.write("features", 3, *entries(3), by=stranger)
+    # One that says nothing of itself; delta-rs's history does not even count it.
+    commit(store.store, store.storage, "rejects", 3, [])
+    (finding,) = store.audit().findings
+    assert (finding.code, finding.severity) == ("unsigned", "warning")
+    assert "2 commits by nobody who held a lease: features version 2, rejects version 2" in finding.says
+
+
+def test_a_commit_after_its_lease_was_taken_over_is_found(store: Store) -> None:
+    store.held_by(FIRST, SECOND, replace(FIRST, run="c3", since=LONG_AGO + timedelta(days=2)))
+    (finding,) = store.audit().findings
+    assert (finding.code, finding.severity) == ("late", "warning")
+    assert "4 commits by a holder whose lease another had taken over" in finding.says
+
+
+def test_commits_from_before_there_was_a_log_of_leases_are_nobodys_fault(store: Store) -> None:
+    commit(store.store, store.storage, "features", 3, entries(3))
+    assert codes(store.audit()) == []
+
+
+def test_so_many_commits_are_looked_at_as_was_asked(store: Store) -> None:
+    assert [(one.table, one.version) for one in audit(store.storage, 1).commits] == [
+        ("features", 1),
+        ("rejects", 1),
+        ("reduced", 0),
+        ("pca_models", 0),
+    ]
+    assert audit(store.storage, 0).commits == ()
+
+
+def run_command(storage: Storage, *words: str) -> Result:
+    sets = [f"--set=storage.{name}={getattr(storage, name)}" for name in ("endpoint", "prefix")]
+    return CliRunner().invoke(fruits, ["audit", "--profile", "test", *sets, *words], catch_exceptions=False)
+
+
+def test_the_command_ends_with_what_it_found(store: Store) -> None:
+    clean = run_command(store.storage)
+    assert (clean.exit_code, clean.stdout.splitlines()[-1]) == (0, "All is well.")
+    assert "stream, process 7 on a-host" in clean.stdout
+    hostile = Landed("landing/apple/\x1b[2J\nnothing is wrong.jpg", "0", 1, LONG_AGO)
+    store.write("features", 2, hostile)
+    said = run_command(store.storage)
+    assert said.exit_code == 1
+    assert "\x1b" not in said.stdout
+    assert r"\x1b[2J\nnothing is wrong.jpg" in " ".join(said.stdout.split())
+    told = run_command(store.storage, "--json")
+    assert told.exit_code == 1
+    found: dict[str, Any] = json.loads(told.stdout)
+    assert [one["code"] for one in found["findings"]] == ["foreign"]
+    assert found["commits"][0]["by"]["hold"]["run"] == "a1"
+
+
+def test_a_damaged_checkpoint_is_one_message(store: Store) -> None:
+    store.put("checkpoint/offsets/1", b"nothing")
+    with pytest.raises(ContractError, match=r"Checkpoint file .* is damaged"):
+        store.audit()
+
+
+def test_the_log_of_leases_has_each_that_was_taken(settings: Settings) -> None:
+    for job in ("stream", "refresh", "stream"):
+        with Lease(settings.storage, 30, job) as lease:  # type: ignore[arg-type]
+            now = lease.hold
+        assert holds(object_store(settings.storage), settings.storage)[-1].since <= now.since
+    log = holds(object_store(settings.storage), settings.storage)
+    assert sorted(hold.job for hold in log) == ["refresh", "stream", "stream"]
+    assert len({hold.run for hold in log}) == 3
+
+
+def test_a_live_store_is_in_order_at_every_moment_and_all_its_commits_are_signed(
+    spark: "SparkSession", settings: Settings
+) -> None:
+    settings = override(settings, "stream", max_files=4)
+    objects = [*draw_photos(24, seed=5), *draw_bad_objects(seed=5)]
+    drop(settings.storage, iter([(f"{one.label}/{one.name}", one.data) for one in objects]))
+    looks: list[Audit] = []
+    ended = Event()
+
+    def look() -> None:
+        while not ended.is_set():
+            looks.append(audit(settings.storage, 1000))
+
+    looking = Thread(target=look)
+    looking.start()
+    try:
+        stream(spark, settings, once=True)
+        refresh(spark, override(settings, "pca", k=2))
+        store = object_store(settings.storage)
+        relist(settings.storage, store, matching(["*"])(settings.storage, store))
+        relist(settings.storage, store, rejected()(settings.storage, store))
+        stream(spark, settings, once=True)
+        refresh(spark, override(settings, "pca", k=2))
+    finally:
+        ended.set()
+        looking.join()
+    assert [codes(found) for found in looks if found.findings] == []
+    assert len({found.entries.features for found in looks}) > 2
+    last = audit(settings.storage, 1000)
+    assert codes(last) == []
+    assert (last.entries.under_way, last.entries.listed) == (0, last.entries.features + last.entries.rejects)
+    assert last.vectors.pca_versions == (2,)
+    assert [one for one in last.commits if one.by is None] == []
+    jobs = {one.table: one.by.hold.job for one in last.commits if one.by}
+    assert jobs == {"features": "stream", "rejects": "stream", "reduced": "refresh", "pca_models": "refresh"}
+    writes = [one for one in last.commits if one.table == "features" and one.rows]
+    assert all(one.by and one.by.batch is not None for one in writes)
+    assert len(last.holders) == 4
