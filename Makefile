@@ -9,7 +9,7 @@ SHOWN := $(patsubst %,tests/integration/test_%.py,docs examples notebook readme)
 ON_CLUSTER := stream crash queue_stream clean_stream reprocess changeover rebuild upkeep refresh fruits360
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo docs api notebook lint check check-deploy test examples chaos cluster pictures clean
+.PHONY: help setup demo docs api notebook audit sbom lint check check-deploy test examples chaos cluster pictures clean
 
 help: ## List what there is to run.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -23,11 +23,18 @@ demo: $(READY) ## From a few photographs to reduced vectors, on this machine.
 notebook: $(READY) ## The notebook, run from its script and written anew; two minutes.
 	@$(BIN)/python -m notebooks.build
 
-docs: $(READY) ## docs/cli.md, from the commands' own help.
+docs: $(READY) ## docs/cli.md, from the commands' own help, and docs/licences.md, from what is installed.
 	@$(BIN)/python -m scripts.reference
+	@$(BIN)/python -m scripts.supply.licences
 
 api: $(READY) ## The Python API's pages, from the docstrings, in dist/api.
 	@PDOC_ALLOW_EXEC=1 $(BIN)/pdoc --docformat numpy --output-directory $(API) conf streaming batch '!streaming.readers'
+
+audit: $(READY) ## Known vulnerabilities of the locked packages, where a source of advisories can be asked.
+	@$(BIN)/python -m scripts.supply.advisories
+
+sbom: $(READY) ## The bill of materials, dist/fruits.cdx.json: packages, and jars with their sha256.
+	@$(BIN)/python -m scripts.supply.bom
 
 lint: $(READY) ## Lint, format and types.
 	@$(BIN)/ruff check
