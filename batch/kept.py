@@ -102,5 +102,11 @@ def restore(store: ObjectStore, storage: Storage) -> Kept | None:
     return None if data is None else Kept.from_bytes(data)
 
 
+def discard(store: ObjectStore, storage: Storage) -> None:
+    """Keep it no longer, so that the next refit reads all rows. StorageError where the store fails."""
+    with store_answers(_key(storage)):
+        obstore.delete(store, [_key(storage)])
+
+
 def _key(storage: Storage) -> str:
     return storage.state_key("statistics")

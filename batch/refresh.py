@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 _TABLES = ("pca_models", "reduced")
-_LEASE_SECONDS = 30
+LEASE_SECONDS = 30
 _SHARES = (0.5, 0.8, 0.9, 0.95, 0.99)
 _log = logging.getLogger(__name__)
 
@@ -178,7 +178,7 @@ def run(
     check_bucket(storage)
     store = object_store(storage)
     vacuum = Vacuum(spark, settings, store, _TABLES, "refresh-vacuumed.json")
-    with explained(), Lease(storage, _LEASE_SECONDS, "refresh") as lease, signed(spark, lease.hold):
+    with explained(), Lease(storage, LEASE_SECONDS, "refresh") as lease, signed(spark, lease.hold):
         with stages.timed("pin"):
             plan = prepare(store, settings, parallelism, full, if_drift, model_version)
             if if_changed and plan.up_to_date:

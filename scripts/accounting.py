@@ -10,7 +10,7 @@ import obstore
 import pyarrow.compute as pc
 from obstore.store import ObjectStore
 
-from conf import lease
+from conf import forgetting, lease
 from conf.delta import open_table, open_tables, read_columns
 from conf.errors import ContractError
 from conf.s3 import control_client, object_store, store_answers
@@ -19,6 +19,7 @@ from conf.table_log import TableLog
 from conf.tables import MODEL
 from scripts.figures import Accounting, MicroBatch
 from scripts.liveness import State, liveness
+from streaming import leaving
 from streaming.ledger import Ledger
 from streaming.listing import list_landing
 from streaming.manifests import Landed
@@ -61,9 +62,11 @@ def account(storage: Storage) -> Accounting:
         now = held.now if held and held.now else datetime.now(UTC)
         tables = _tables(storage, now)
         ledger = Ledger(store, storage)
+        left, requests = leaving.read(store, storage), forgetting.requests(store, storage)
         refused = refusal.result()
     waiting = [version.last_modified for version in landed if version not in ledger]
-    ahead = ledger.listed - tables["features"] - sum(tables["rejects"].values())
+    discovered = ledger.listed - left.total
+    ahead = discovered - tables["features"] - sum(tables["rejects"].values())
     newest = ledger.manifests.written_at(ledger.last) if ahead > 0 else None
     backlog = len(waiting) + max(0, ahead)
     rate = batch.get("images_per_second") if batch else None
@@ -74,11 +77,13 @@ def account(storage: Storage) -> Accounting:
         landed=len(landed),
         waiting=len(waiting),
         lag_seconds=_seconds(min(waiting), now) if waiting else None,
-        discovered=ledger.listed,
+        discovered=discovered,
         under_way=max(0, ahead),
         backlog=backlog,
         under_way_seconds=_seconds(newest, now) if newest else None,
-        unlisted=max(0, -ahead),
+        # Rows that are about to leave are counted as gone already.
+        unlisted=0 if left.under_way else max(0, -ahead),
+        forgetting=len(requests),
         set_aside=_below(store, storage.state_key("set-aside/")),
         store=storage.uri("", "s3"),
         at=now,

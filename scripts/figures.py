@@ -62,7 +62,7 @@ class Accounting:
     lag_seconds: float | None
     """For how long the oldest of those has waited; None where none waits."""
     discovered: int
-    """Object versions that manifests list."""
+    """Object versions that manifests list, less those that left the tables on purpose, as those that were forgotten."""
     features: int
     """Rows of features."""
     under_way: int
@@ -75,6 +75,8 @@ class Accounting:
     """Rows beyond what manifests list: more than none where the state was lost, or is older than the tables."""
     set_aside: int = 0
     """Messages of a queue that could not be understood."""
+    forgetting: int = 0
+    """Requests of `fruits forget` that are not carried out yet."""
     model_id: str | None = None
     """Of the network that features are of."""
     last_ingested: datetime | None = None

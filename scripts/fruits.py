@@ -25,6 +25,7 @@ COMMANDS = (
     "status",
     "audit",
     "reprocess",
+    "forget",
     "config",
     "doctor",
 )

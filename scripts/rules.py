@@ -164,6 +164,12 @@ def _upkeep(a: Accounting, _: Settings) -> Iterator[Finding]:
         yield Finding("small_files", Severity.WARNING, says, where)
 
 
+def _forgetting(a: Accounting, _: Settings) -> Iterator[Finding]:
+    if a.forgetting:
+        says = f"{_count(a.forgetting, 'request')} to forget photographs not carried out to the end."
+        yield Finding("forgetting", Severity.WARNING, says, "if no `fruits forget` runs: fruits forget --resume")
+
+
 def _discovery(a: Accounting, settings: Settings) -> Iterator[Finding]:
     if a.landed > _LISTED and settings.discovery.queue_url is None and settings.discovery.clean == "off":
         says = f"Each look at the landing zone lists all {a.landed} objects: set discovery.queue_url or .clean."
@@ -177,6 +183,7 @@ _RULES: tuple[Callable[[Accounting, Settings], Iterable[Finding]], ...] = (
     _reduced,
     _model,
     _upkeep,
+    _forgetting,
     _discovery,
 )
 

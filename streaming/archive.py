@@ -1,6 +1,6 @@
 """The archive: where an object version is kept that has left the landing zone, with `discovery.clean = "archive"`."""
 
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from conf.settings import Storage
 from streaming.manifests import Landed
@@ -22,6 +22,20 @@ def archive_key(storage: Storage, version: Landed) -> str:
     # An etag may be any text: it must make no folder, and no suffix.
     etag = quote(version.etag, safe="").replace(".", "%2E")
     return f"{storage.archive}{folder}{slash}" + (f"{stem}.{etag}.{suffix}" if dot else f"{name}.{etag}")
+
+
+def original(storage: Storage, key: str) -> tuple[str, str] | None:
+    """Of which version an archived object is, as key and etag; None where it is of none."""
+    folder, slash, name = key.removeprefix(storage.archive).rpartition("/")
+    # The etag has no dot: it is what stands between the last two, or after the only one.
+    match name.rsplit(".", 2):
+        case [stem, etag, suffix]:
+            name = f"{stem}.{suffix}"
+        case [name, etag]:
+            pass
+        case _:
+            return None
+    return f"{storage.landing}{folder}{slash}{name}", unquote(etag)
 
 
 def can_archive(storage: Storage, version: Landed) -> bool:

@@ -55,13 +55,17 @@ class Janitor:
         if not self._working.is_alive():
             self._client.close()
 
+    def wait(self, stop: Event) -> None:
+        """Wait for the end of what it does, unless or until `stop`."""
+        self._ended.set()
+        while self._working.is_alive() and not stop.is_set():
+            self._working.join(_LOOK_SECONDS)
+
     def finish(self, stop: Event) -> None:
         """Make one more pass, the last, in this thread, unless or until `stop`."""
         if self._cleaner is None:
             return
-        self._ended.set()
-        while self._working.is_alive() and not stop.is_set():
-            self._working.join(_LOOK_SECONDS)
+        self.wait(stop)
         if not stop.is_set():
             self._clean(self._cleaner, stop, rest=0.0)
 

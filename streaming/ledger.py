@@ -10,7 +10,7 @@ number it has is one that no manifest ever gets: without it, the manifests after
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -21,6 +21,7 @@ from obstore.store import ObjectStore
 from conf.errors import REBUILD, StateError
 from conf.s3 import read_object, store_answers
 from conf.settings import Storage
+from streaming import forgotten, leaving
 from streaming.manifests import Landed, Manifests
 from streaming.seen import Seen
 
@@ -52,9 +53,11 @@ class Ledger:
     last
         Number of the newest manifest; 0 where there is none.
     listed
-        Entries of all manifests. A version that is processed again is listed again.
+        Entries of all manifests, those that are forgotten, too. A version that is processed again is listed again.
     rebuilt
         Number as of which it was rebuilt from the tables, from which a new checkpoint goes on; 0 where it never was.
+    forgotten
+        What was forgotten on request: it is in no manifest any more, and is not to be taken in again.
     """
 
     def __init__(self, store: ObjectStore, storage: Storage) -> None:
@@ -63,15 +66,16 @@ class Ledger:
         self.manifests = Manifests(store, storage.state_key("manifests"))
         saved = newest_saved(store, storage)
         self.last, self.listed, self.rebuilt, self._seen = saved.last, saved.listed, saved.rebuilt, saved.seen
+        self.forgotten = forgotten.read(store, storage)
         self._saved = self.last
         newest = max(self.manifests.numbers(after=self.last), default=self.last)
         numbers = range(self.last + 1, newest + 1)
         with ThreadPoolExecutor(_READS_IN_FLIGHT, "manifests") as pool:
-            for number, versions in zip(numbers, pool.map(self.manifests.read, numbers), strict=True):
-                self._take(number, versions)
+            for number, manifest in zip(numbers, pool.map(self.manifests.load, numbers), strict=True):
+                self._take(number, manifest.versions, manifest.entries)
 
     def __contains__(self, version: Landed) -> bool:
-        return version in self._seen
+        return version in self._seen or version in self.forgotten
 
     def __len__(self) -> int:
         """Distinct object versions."""
@@ -92,15 +96,23 @@ class Ledger:
             )
 
     def add(self, number: int, versions: Sequence[Landed]) -> None:
-        """Enter a manifest that was written."""
-        self._take(number, versions)
+        """Enter a manifest that was just written."""
+        self._enter(number, versions, len(versions))
+
+    def take_up(self, number: int) -> None:
+        """Enter a manifest that somebody else wrote."""
+        manifest = self.manifests.load(number)
+        self._enter(number, manifest.versions, manifest.entries)
+
+    def _enter(self, number: int, versions: Sequence[Landed], entries: int) -> None:
+        self._take(number, versions, entries)
         if self.last - self._saved >= _MANIFESTS_BETWEEN:
             save(self._store, self._prefix, Saved(self.last, self.listed, self.rebuilt, self._seen))
             self._saved = self.last
 
-    def _take(self, number: int, versions: Sequence[Landed]) -> None:
+    def _take(self, number: int, versions: Sequence[Landed], entries: int) -> None:
         self._seen.add(versions)
-        self.listed += len(versions)
+        self.listed += entries
         self.last = number
 
 
@@ -134,6 +146,26 @@ def save(store: ObjectStore, prefix: str, saved: Saved) -> None:
         obstore.delete(store, [_path(prefix, number) for number in others])
 
 
+def forget(store: ObjectStore, storage: Storage, names: Collection[tuple[str, str]]) -> int:
+    """Take versions out of what was saved, which no hash is to tell of any more; tells how many it had.
+
+    Done again it changes nothing. No ledger may be in use. One that is damaged is left: the manifests count then.
+    """
+    prefix, gone = storage.state_key("seen"), 0
+    for number in saved_numbers(store, prefix):
+        path = _path(prefix, number)
+        header, _, body = (read_object(store, path) or b"").partition(b"\n")
+        try:
+            seen = Seen.from_bytes(body)
+        except (ValueError, KeyError, TypeError):
+            continue
+        if found := seen.discard_named(names):
+            with store_answers(path):
+                obstore.put(store, path, header + b"\n" + seen.to_bytes())
+        gone = max(gone, found)
+    return gone
+
+
 def last_number(store: ObjectStore, storage: Storage) -> int:
     """The highest number that a manifest has or had, as far as the state knows; 0 where there is none."""
     saved = max(saved_numbers(store, storage.state_key("seen")), default=0)
@@ -146,14 +178,17 @@ def rebuilt_as_of(store: ObjectStore, storage: Storage) -> int:
 
 
 def listed_up_to(store: ObjectStore, storage: Storage, number: int) -> int:
-    """Entries of all manifests up to a number, at the cost of the first lines of those since the ledger was saved."""
+    """Entries of all manifests up to a number, less the rows that were to leave the tables.
+
+    At the cost of the first lines of those since the ledger was saved.
+    """
     saved = _saved_line(store, storage)
     manifests = Manifests(store, storage.state_key("manifests"))
     first, last = sorted((saved.last, number))
     between = [found for found in manifests.numbers(after=first) if found <= last]
     with ThreadPoolExecutor(_READS_IN_FLIGHT, "manifests") as pool:
         entries = sum(pool.map(manifests.count, between))
-    return saved.listed + (entries if saved.last < number else -entries)
+    return saved.listed + (entries if saved.last < number else -entries) - leaving.read(store, storage).total
 
 
 def _saved_line(store: ObjectStore, storage: Storage) -> Saved:

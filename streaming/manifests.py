@@ -1,12 +1,13 @@
 """Manifests: numbered, immutable lists of object versions. What a manifest lists is what a micro-batch is, for ever.
 
 `state/manifests/000000000042.jsonl` holds a header line and one line an object version. A manifest is created only
-where none of its number exists: two discoverers cannot disagree on one, and a batch run again is the same batch.
+where none of its number exists: two discoverers cannot disagree on one, and a batch run again is the same batch. Only
+forgetting (`streaming.forgetting`) takes lines away, while no batch runs; the header goes on counting them.
 """
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -51,6 +52,15 @@ class Listed(Landed):
     """An object version that a manifest lists."""
 
     manifest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One as it is now."""
+
+    versions: tuple[Listed, ...]
+    entries: int
+    """What it listed when it was written, of which some may be forgotten."""
 
 
 def listed(versions: Sequence[Landed], number: int) -> tuple[Listed, ...]:
@@ -105,17 +115,31 @@ class Manifests:
         ContractError
             Where it is of a contract that this version does not read.
         """
-        path = self._path(number)
-        body = read_object(self._store, path)
-        if body is None:
-            raise _gone(path)
-        try:
-            return _parse(path, body)
-        except (ValueError, KeyError, TypeError):
-            raise _damaged(path) from None
+        return self.load(number).versions
+
+    def load(self, number: int) -> "Manifest":
+        """The same, and how many it listed when it was written. Raises as `read`."""
+        return _parse(self._path(number), self._body(number))
+
+    def forget(self, number: int, names: Container[tuple[str, str]]) -> int:
+        """Take versions of these keys and etags out of manifest `number`, for good; tells how many it listed.
+
+        Done again it changes nothing. No batch that reads this manifest may be under way. Raises as `read`.
+        """
+        path, body = self._path(number), self._body(number)
+        versions = _parse(path, body).versions
+        header, *lines = body.decode("ascii").splitlines()
+        kept = [line for line, version in zip(lines, versions, strict=True) if version.name not in names]
+        gone = len(lines) - len(kept)
+        if gone:
+            found = _header(path, header)
+            told = json.dumps(found | {"forgotten": found.get("forgotten", 0) + gone}, separators=(",", ":"))
+            with store_answers(path):
+                obstore.put(self._store, path, "".join(f"{line}\n" for line in (told, *kept)).encode("ascii"))
+        return gone
 
     def count(self, number: int) -> int:
-        """How many object versions manifest `number` lists: its first line says so, and no more of it is read.
+        """How many object versions manifest `number` lists or listed: its first line says so, no more of it is read.
 
         Raises
         ------
@@ -159,6 +183,13 @@ class Manifests:
         """Key and etag of everything that manifests beyond `after` list."""
         return {version.name for number in self.numbers(after) for version in self.read(number)}
 
+    def _body(self, number: int) -> bytes:
+        path = self._path(number)
+        body = read_object(self._store, path)
+        if body is None:
+            raise _gone(path)
+        return body
+
     def _from_header(self, number: int, name: str, convert: Callable[[Any], T]) -> T:
         path = self._path(number)
         with store_answers(path):
@@ -175,16 +206,20 @@ class Manifests:
         return f"{self._prefix}/{number:0{_DIGITS}d}.jsonl"
 
 
-def _parse(path: str, body: bytes) -> tuple[Listed, ...]:
-    header, *lines = body.decode("ascii").splitlines() if body else [""]
-    found = _header(path, header)
-    if found["entries"] != len(lines):
-        raise StateError(
-            f"Manifest {path} lists {len(lines)} of {found['entries']} objects. Restore it from a copy, or {REBUILD}."
-        )
-    rows = map(json.loads, lines)
-    number = found["manifest"]
-    return tuple(Listed(r["key"], r["etag"], r["size"], datetime.fromisoformat(r["at"]), number) for r in rows)
+def _parse(path: str, body: bytes) -> Manifest:
+    try:
+        header, *lines = body.decode("ascii").splitlines() if body else [""]
+        found = _header(path, header)
+        entries, left = found["entries"], found["entries"] - found.get("forgotten", 0)
+        if left != len(lines):
+            raise StateError(
+                f"Manifest {path} lists {len(lines)} of {left} objects. Restore it from a copy, or {REBUILD}."
+            )
+        rows, number = map(json.loads, lines), found["manifest"]
+        listed = (Listed(r["key"], r["etag"], r["size"], datetime.fromisoformat(r["at"]), number) for r in rows)
+        return Manifest(tuple(listed), entries)
+    except (ValueError, KeyError, TypeError):
+        raise _damaged(path) from None
 
 
 def _header(path: str, line: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from conf.delta import dataset, reading
 from conf.errors import StateError
 from conf.settings import Storage
 from conf.tables import ROW_ID
-from streaming import checkpoint
+from streaming import checkpoint, leaving
 from streaming.changeover import withdraw
 from streaming.checkpoint import Plan
 from streaming.ledger import Ledger, Saved, last_number, save
@@ -68,6 +68,8 @@ def rebuild(storage: Storage, store: ObjectStore, lease: "Lease") -> int:
     # A number that no manifest has or gets, so that this ledger can be missed, but not be made up for by the manifests.
     number = max(newest, last_number(store, storage)) + 1
     lease.check()
+    # Of the rows that are there, none has left. Dying here leaves a store without a checkpoint.
+    leaving.reset(store, storage)
     save(store, storage.state_key("seen"), Saved(number, rows, number, seen))
     return rows
 

@@ -18,6 +18,7 @@ from conf.errors import DataError
 from conf.s3 import control_client
 from conf.settings import Storage
 from conf.tables import Reason
+from streaming import forgotten
 from streaming.archive import archive_key
 from streaming.ledger import Ledger, last_number
 from streaming.listing import list_below, list_landing
@@ -164,8 +165,9 @@ def not_awaited(storage: Storage, store: ObjectStore, versions: Iterable[Landed]
 
 
 def relist(storage: Storage, store: ObjectStore, versions: Iterable[Landed]) -> list[int]:
-    """List versions again; tells the numbers of the new manifests."""
-    chosen = list(versions)
+    """List versions again, but for those that are forgotten; tells the numbers of the new manifests."""
+    gone = forgotten.read(store, storage)
+    chosen = [version for version in versions if version not in gone]
     manifests = Manifests(store, storage.state_key("manifests"))
     numbers = []
     number = last_number(store, storage)

@@ -93,16 +93,17 @@ class KeyReader(DataSourceStreamReader):
         self._arrivals.done(self._planned)
         following = self._planned + 1
         limits = self._admission.limits()
+        admitted: tuple[Listed, ...] | None = None
         if self._ledger.last >= following:
             admitted = self._ledger.manifests.read(following)
         elif time.monotonic() >= self._next_look:
             admitted = self._discover(following, limits)
-        else:
-            admitted = ()
-        if admitted:
+        # One of which all is forgotten makes a batch of nothing, like any other that has its number.
+        if admitted is not None:
             self._next_look = 0.0
-            self._admission.admitted(len(admitted), self._discovery.more)
             self._planned = following
+        if admitted:
+            self._admission.admitted(len(admitted), self._discovery.more)
         return {"manifest": self._planned}
 
     def partitions(self, start: dict[str, int], end: dict[str, int]) -> Sequence[Keys]:
@@ -117,7 +118,7 @@ class KeyReader(DataSourceStreamReader):
         assert isinstance(partition, Keys)  # noqa: S101 (narrows for the type checker; Spark hands back what we planned)
         yield pa.RecordBatch.from_pylist([asdict(version) for version in partition.versions], schema=KEYS_ARROW)
 
-    def _discover(self, number: int, limits: Limits) -> tuple[Listed, ...]:
+    def _discover(self, number: int, limits: Limits) -> tuple[Listed, ...] | None:
         """Write the next manifest if there is anything for it, or take up the one that somebody else wrote."""
         manifests = self._ledger.manifests
         piece = self._discovery.next_piece(limits)
@@ -127,14 +128,14 @@ class KeyReader(DataSourceStreamReader):
             return listed(piece, number)
         if not piece and not manifests.exists(number):
             self._next_look = time.monotonic() + self._settings.stream.trigger_seconds
-            return ()
+            return None
         if piece:
             # A new look shows again what ours held.
             self._arrivals.close()
             del self._discovery, self._arrivals
         # For reprocessing, or of a driver that has lost its lease. They count; all at once, none costs another look.
         for other in sorted(manifests.numbers(after=number - 1)):
-            self._ledger.add(other, manifests.read(other))
+            self._ledger.take_up(other)
         return manifests.read(number)
 
     @cached_property

@@ -22,6 +22,7 @@ from conf.tables import MODEL
 from conf.upkeep import upkeep_properties
 from streaming.changeover import settle_model
 from streaming.featurize import Featurizer
+from streaming.forgetting import LOOK_SECONDS, RETRY_SECONDS, Watch, settle
 from streaming.janitor import Janitor
 from streaming.model import load_model
 from streaming.rebuild import sound_state
@@ -118,7 +119,6 @@ def run(
         Lease(storage, settings.stream.lease_seconds) as lease,
         signed(spark, lease.hold),
         Reports(settings, store, lease) as reports,
-        Janitor(settings, store, lease) as janitor,
     ):
         plan = sound_state(storage, store, lease) if rebuild_state else check_state(storage, store)
         settle_model(spark, storage, store, lease, model.recipe.model_id)
@@ -146,19 +146,30 @@ def run(
             weights,
             tally.add,
         )
-        sink = Sink(storage, store, featurizer, tally, lease, plan.batch_id, count)
-        query = _start(spark, settings, plan.manifest, sink)
-        reports.watch(query)
-        summary.seconds["start"] = time.perf_counter() - begun
-        _log.debug("The stream is up after %.1f s.", summary.seconds["start"])
-        on_start()
         try:
-            with Upkeep(spark, settings, store, lease):
-                _wait(query, once, stop, lease)
+            while True:
+                settled = settle(spark, storage, store, lease)
+                sink = Sink(storage, store, featurizer, tally, lease, plan.batch_id, count)
+                with Janitor(settings, store, lease) as janitor:
+                    query = _start(spark, settings, plan.manifest, sink)
+                    reports.watch(query)
+                    if "start" not in summary.seconds:
+                        summary.seconds["start"] = time.perf_counter() - begun
+                        _log.debug("The stream is up after %.1f s.", summary.seconds["start"])
+                        on_start()
+                    watch = Watch(store, storage, LOOK_SECONDS if settled else RETRY_SECONDS)
+                    with Upkeep(spark, settings, store, lease), watch:
+                        _wait(query, once, stop, lease, watch.asked)
+                    paused = watch.asked.is_set() and not stop.is_set()
+                    if once and not paused:
+                        janitor.finish(stop)
+                if paused:
+                    janitor.wait(stop)
+                if not paused or stop.is_set():
+                    break
+                plan = check_state(storage, store)
         finally:
             weights.destroy()
-        if once:
-            janitor.finish(stop)
     return summary
 
 
@@ -180,12 +191,15 @@ def _start(spark: "SparkSession", settings: Settings, planned: int, sink: Sink) 
     )
 
 
-def _wait(query: StreamingQuery, once: bool, stop: Event, lease: Lease) -> None:
-    """Wait in a thread of its own for the JVM, so that this one can hear of a stop, or of the loss of the lease."""
+def _wait(query: StreamingQuery, once: bool, stop: Event, lease: Lease, asked: Event) -> None:
+    """Wait in a thread of its own for the JVM, so that this one can hear of a stop, or of the loss of the lease.
+
+    Or of something that is asked for and takes a stream without a query.
+    """
     with ThreadPoolExecutor(1, "wait") as pool:
         ended = pool.submit(query.processAllAvailable if once else query.awaitTermination)
         try:
-            while not ended.done() and not stop.wait(_LOOK_SECONDS):
+            while not ended.done() and not asked.is_set() and not stop.wait(_LOOK_SECONDS):
                 if lease.lost and not ended.done():
                     raise lease.lost
         finally:

@@ -1,0 +1,176 @@
+"""Forgetting: nothing of a photograph is left in any file of a store, in any version, and nothing else is lost."""
+
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import streaming.forgetting
+import streaming.stream
+from batch.refresh import run as refresh
+from conf import forgetting
+from conf.delta import open_table
+from conf.errors import DataError
+from conf.forgetting import Asked, Request
+from conf.s3 import control_client, object_store
+from conf.settings import Settings
+from scripts.accounting import account
+from scripts.erasure import carry_out
+from scripts.fruit_photos import draw_bad_objects, draw_photos
+from scripts.session import override
+from streaming.manifests import Landed, Manifests
+from streaming.stream import run
+from tests.integration.tables import rows, versions
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+Drop = Callable[[dict[str, bytes]], None]
+GOOD = {f"{photo.label}/{photo.name}": photo.data for photo in draw_photos(12, seed=21)}
+BAD = {f"{bad.label}/{bad.name}": bad.data for bad in list(draw_bad_objects(seed=21))[:2]}
+FIRST, SECOND, *REST = sorted(GOOD)
+(SPOILT, *_) = sorted(BAD)
+
+
+@pytest.fixture
+def filled(spark: "SparkSession", settings: Settings, drop_files: Drop) -> Settings:
+    """A store with two versions of each table, and a PCA."""
+    settings = override(settings, "pca", k=3)
+    drop_files(GOOD | BAD)
+    run(spark, override(settings, "stream", max_files=8), once=True)
+    refresh(spark, settings)
+    return settings
+
+
+def keys(settings: Settings, *names: str) -> Asked:
+    return Asked(keys=tuple(settings.storage.landing + name for name in names))
+
+
+def landed(settings: Settings, name: str) -> Landed:
+    data = GOOD[name]
+    etag = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    return Landed(settings.storage.landing + name, etag, len(data), datetime.now(UTC))
+
+
+def forget(spark: "SparkSession", settings: Settings, asked: Asked) -> dict[str, Any]:
+    store = object_store(settings.storage)
+    request = Request.new(asked)
+    forgetting.ask(store, settings.storage, request)
+    return carry_out(settings, store, request, lambda: spark)
+
+
+def files(settings: Settings) -> dict[str, bytes]:
+    """Every object of a store."""
+    with closing(control_client(settings.storage)) as client:
+        pages = client.get_paginator("list_objects_v2").paginate(
+            Bucket=settings.storage.bucket, Prefix=settings.storage.prefix
+        )
+        found = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+        return {key: client.get_object(Bucket=settings.storage.bucket, Key=key)["Body"].read() for key in sorted(found)}
+
+
+def test_nothing_of_it_is_left_in_any_version_and_nothing_else_is_lost(
+    spark: "SparkSession", filled: Settings, drop_files: Drop
+) -> None:
+    settings, landing = filled, filled.storage.landing
+    vectors = {row["key"]: row["features"] for row in rows(settings, "features")}
+    receipt = forget(spark, settings, keys(settings, FIRST, SPOILT))
+    assert [name for name, _ in versions(settings, "features")] == [SECOND, *REST]
+    assert [name for name, _ in versions(settings, "rejects")] == sorted(set(BAD) - {SPOILT})
+    assert [name for name, _ in versions(settings, "reduced")] == [SECOND, *REST]
+    once = dict.fromkeys(("features", "rejects", "reduced", "models"), 1)
+    assert receipt["removed"] == once | {"landing": 2, "manifests": 2, "archive": 0, "set_aside": 0}
+    # Looked for by another hand: in the bytes of every object there is.
+    left = files(settings)
+    names = [name.encode() for name in (FIRST, SPOILT)]
+    assert [key for key, body in left.items() for name in names if name in body or name in key.encode()] == []
+    assert not any(receipt["proof"][name] == 0 for name in ("objects", "files_read", "bytes_read"))
+    # Old versions are gone from the log, too.
+    features = open_table(settings.storage, "features")
+    assert features is not None
+    assert open_table(settings.storage, "features", features.version() - 2) is None
+    assert all(row["features"] == vectors[row["key"]] for row in rows(settings, "features"))
+    # The store goes on. Dropped again with the same bytes it is not taken in, anything else is; all is accounted for.
+    drop_files({FIRST: GOOD[FIRST], "kiwi/new.jpg": GOOD[SECOND]})
+    assert run(spark, settings, once=True).objects == 1
+    assert landing + FIRST not in {row["key"] for row in rows(settings, "features")}
+    found = account(settings.storage)
+    assert (found.waiting, found.under_way, found.unlisted, found.refusal) == (0, 0, 0, None)
+    assert found.discovered == found.features + sum(found.rejects.values())
+    assert refresh(spark, settings).rows == len(GOOD)
+
+
+def test_a_stream_that_runs_takes_it_up_and_goes_on(
+    spark: "SparkSession", filled: Settings, drop_files: Drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming.stream, "LOOK_SECONDS", 0.5)
+    settings, stop, up = filled, Event(), Event()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run, spark, settings, stop=stop, on_start=up.set)
+        try:
+            wait_until(up.is_set)
+            receipt = forget(spark, settings, keys(settings, FIRST))
+            drop_files({"kiwi/new.jpg": GOOD[SECOND], FIRST: GOOD[FIRST]})
+            wait_until(lambda: any(row["key"].endswith("kiwi/new.jpg") for row in rows(settings, "features")))
+        finally:
+            stop.set()
+        summary = running.result()
+    assert receipt["removed"]["features"] == 1
+    # One and the same run, whose second query goes on where the first was.
+    assert (summary.features, summary.rejects.total()) == (1, 0)
+    assert [name for name, _ in versions(settings, "features")] == sorted([SECOND, *REST, "kiwi/new.jpg"])
+    assert account(settings.storage).unlisted == 0
+
+
+def test_what_no_batch_has_taken_in_yet_never_is(spark: "SparkSession", settings: Settings, drop_files: Drop) -> None:
+    drop_files({FIRST: GOOD[FIRST], SECOND: GOOD[SECOND]})
+    store = object_store(settings.storage)
+    forget(spark, settings, keys(settings, FIRST))
+    drop_files({FIRST: GOOD[FIRST]})
+    summary = run(spark, settings, once=True)
+    assert (summary.objects, versions(settings, "features")[0][0]) == (1, SECOND)
+    # Listed by a manifest that no batch has read: that one becomes a batch of nothing.
+    Manifests(store, settings.storage.state_key("manifests")).create(2, [landed(settings, REST[0])])
+    forget(spark, settings, keys(settings, REST[0]))
+    drop_files({REST[1]: GOOD[REST[1]]})
+    assert run(spark, settings, once=True).features == 1
+    found = account(settings.storage)
+    assert (found.discovered, found.features, found.under_way, found.refusal) == (2, 2, 0, None)
+
+
+def test_photographs_of_some_bytes_go_under_each_name_they_have(
+    spark: "SparkSession", settings: Settings, drop_files: Drop
+) -> None:
+    drop_files({"pear/a.jpg": GOOD[FIRST], "plum/b.jpg": GOOD[FIRST], SECOND: GOOD[SECOND]})
+    run(spark, settings, once=True)
+    drop_files({"pear/a.jpg": GOOD[REST[0]]})
+    run(spark, settings, once=True)
+    by_key = forget(spark, settings, keys(settings, "plum/b.jpg"))
+    assert by_key["proof"]["rows_of_the_same_bytes"] == 1
+    forget(spark, settings, Asked(digests=(hashlib.sha256(GOOD[FIRST]).hexdigest(),)))
+    # The same key with other bytes is another photograph.
+    assert [name for name, _ in versions(settings, "features")] == sorted(["pear/a.jpg", SECOND])
+    assert landed(settings, FIRST).etag not in {etag for _, etag in versions(settings, "features")}
+    assert run(spark, settings, once=True).objects == 0
+    assert account(settings.storage).refusal is None
+
+
+def test_the_scan_finds_what_an_old_log_still_tells(
+    spark: "SparkSession", filled: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, store = filled, object_store(filled.storage)
+    with monkeypatch.context() as patch:
+        patch.setattr(streaming.forgetting, "purge", lambda *_: None)
+        with pytest.raises(DataError, match="still give away what was to be forgotten") as failed:
+            forget(spark, settings, keys(settings, FIRST))
+    assert "tables/features/" in str(failed.value)
+    assert account(settings.storage).forgetting == 1
+    (request,) = forgetting.requests(store, settings.storage)
+    assert carry_out(settings, store, request, lambda: spark)["proof"]["left"] == 0
+    assert account(settings.storage).forgetting == 0
