@@ -120,8 +120,8 @@ def _forget(
             say(f"That was forgotten already: {when}. Nothing has come of it since.")
             return
         raise DataError(
-            f"There is nothing of that in {storage.uri('', 's3')}. A key is what the column `key` of a table says, or a "
-            "path in the landing zone: `fruits forget pear/anna.jpg`."
+            f"There is nothing of that in {storage.uri('', 's3')}. A key is what the column `key` of a table says, or "
+            "a path in the landing zone: `fruits forget pear/anna.jpg`."
         )
     _show(plan.found)
     if dry_run:

@@ -5,12 +5,13 @@ the secret cannot tell of a photograph whether it is in it.
 """
 
 from collections.abc import Collection
+from contextlib import suppress
 
 import obstore
 from obstore.store import ObjectStore
 
 from conf.errors import StateError
-from conf.forgetting import secret
+from conf.forgetting import hashed, secret
 from conf.s3 import read_object, store_answers
 from conf.settings import Storage
 from streaming.seen import Seen
@@ -22,29 +23,39 @@ def read(store: ObjectStore, storage: Storage) -> Seen:
     Raises
     ------
     StateError
-        Where it is damaged: what was forgotten must not be taken in for want of it.
+        Where it is damaged, or its secret lost: what was forgotten must not be taken in for want of it.
     """
     path = _path(storage)
     body = read_object(store, path)
     if body is None:
         return Seen()
-    try:
-        return Seen.from_bytes(body, secret(store, storage))
-    except (ValueError, KeyError, TypeError):
-        raise StateError(f"{storage.uri('state/forgotten/versions')} is damaged. Restore it from a copy.") from None
+    key = secret(store, storage)
+    fingerprint, _, seen = body.partition(b"\n")
+    if key and fingerprint == _fingerprint(key):
+        with suppress(ValueError, KeyError, TypeError):
+            return Seen.from_bytes(seen, key)
+    raise StateError(
+        f"{storage.uri('state/forgotten/versions')} is damaged, or state/forgotten/secret is not its own: what was "
+        "forgotten could be taken in again. Restore both from a copy."
+    )
 
 
 def remember(store: ObjectStore, storage: Storage, names: Collection[tuple[str, str]]) -> None:
     """Add versions of these keys and etags. Needs the stream's lease."""
-    key = secret(store, storage, create=True)
-    known = read(store, storage)
-    seen = known if len(known) else Seen(secret=key)
+    seen = read(store, storage)
+    if not len(seen):
+        seen = Seen(secret=secret(store, storage, create=True))
     before = len(seen)
     seen.add_named(names)
     if len(seen) > before:
         path = _path(storage)
         with store_answers(path):
-            obstore.put(store, path, seen.to_bytes())
+            obstore.put(store, path, _fingerprint(secret(store, storage)) + b"\n" + seen.to_bytes())
+
+
+def _fingerprint(key: bytes) -> bytes:
+    # No version is called so.
+    return hashed(key, "fingerprint").encode()
 
 
 def _path(storage: Storage) -> str:

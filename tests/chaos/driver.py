@@ -36,6 +36,8 @@ class Order:
     """Fit the PCA after the stream."""
     refresh_options: dict[str, Any] = field(default_factory=dict)
     """Of `batch.refresh.run`."""
+    forget: bool = False
+    """Carry out what `fruits forget` was asked and is not done."""
     file_bytes: int | None = None
     """No file that this process or a child of it writes may be larger: what they meet on a full disk."""
 
@@ -74,6 +76,8 @@ def _run(order: Order) -> Answer:
                 from batch.refresh import run as refresh
 
                 refresh(spark, settings, **order.refresh_options)
+            if order.forget:
+                _forget(spark, settings)
     except FruitsError as error:
         return Answer(error=type(error).__name__, message=str(error))
     except Exception as error:
@@ -87,6 +91,16 @@ def _stream(spark: Any, settings: Settings) -> Answer:
 
     summary = streaming.stream.run(spark, settings, once=True)
     return Answer(summary.features, summary.rejects.total(), summary.batches)
+
+
+def _forget(spark: Any, settings: Settings) -> None:
+    from conf.forgetting import requests
+    from conf.s3 import object_store
+    from scripts.erasure import carry_out
+
+    store = object_store(settings.storage)
+    for request in requests(store, settings.storage):
+        carry_out(settings, store, request, lambda: spark)
 
 
 @contextmanager

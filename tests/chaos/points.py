@@ -89,6 +89,23 @@ REFRESH_POINTS = _REFRESH | {
     "sums not left": Point("before", "PUT", r"state/statistics"),
     "sums left": Point("after", "PUT", r"state/statistics"),
 }
+FORGET_POINTS = {
+    "what there is written down": Point("after", "PUT", r"state/forgetting/[^/]+/plan\.json"),
+    "hashes kept": Point("after", "PUT", "state/forgotten/versions"),
+    "rows counted out": Point("after", "PUT", r"state/left\.json"),
+    "sum without them": Point("after", "PUT", r"state/seen/\d+"),
+    "list without them": Point("after", "PUT", r"state/manifests/\d+\.jsonl"),
+    "photograph erased": Point("after", "DELETE", "landing/.*"),
+    "rows deleted": _commit("features", "after"),
+    "checkpoint made": Point("after", "PUT", r"tables/rejects/_delta_log/.*\.checkpoint\.parquet"),
+    "old log erased": Point("after", "DELETE", r"tables/features/_delta_log/.*\.json"),
+    "tables done": Point("after", "PUT", r"state/forgetting/[^/]+/tables\.json"),
+    "vectors deleted": _commit("reduced", "after"),
+    "refitted": _commit("pca_models", "after"),
+    "old vectors erased": Point("after", "DELETE", r"tables/reduced/part-.*\.parquet"),
+    "receipt written": Point("after", "PUT", r"state/forgotten/.*\.json"),
+    "request half gone": Point("after", "DELETE", r"state/forgetting/[^/]+/plan\.json"),
+}
 
 
 def reachable(*, clean: bool, refresh: bool) -> list[Point]:

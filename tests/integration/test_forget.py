@@ -1,6 +1,7 @@
 """Forgetting: nothing of a photograph is left in any file of a store, in any version, and nothing else is lost."""
 
 import hashlib
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -17,13 +18,14 @@ from conf import forgetting
 from conf.delta import open_table
 from conf.errors import DataError
 from conf.forgetting import Asked, Request
-from conf.s3 import control_client, object_store
+from conf.s3 import control_client, object_store, read_object
 from conf.settings import Settings
 from scripts.accounting import account
 from scripts.erasure import carry_out
 from scripts.fruit_photos import draw_bad_objects, draw_photos
 from scripts.session import override
 from streaming.manifests import Landed, Manifests
+from streaming.state import check_state
 from streaming.stream import run
 from tests.integration.tables import rows, versions
 from tests.waiting import wait_until
@@ -174,3 +176,47 @@ def test_the_scan_finds_what_an_old_log_still_tells(
     (request,) = forgetting.requests(store, settings.storage)
     assert carry_out(settings, store, request, lambda: spark)["proof"]["left"] == 0
     assert account(settings.storage).forgetting == 0
+
+
+class DiedError(Exception):
+    """Something ended in the middle of its work."""
+
+
+def test_wherever_it_dies_a_stream_can_start_and_the_next_one_goes_on(
+    spark: "SparkSession", settings: Settings, drop_files: Drop
+) -> None:
+    drop_files({FIRST: GOOD[FIRST], SECOND: GOOD[SECOND]} | BAD)
+    run(spark, settings, once=True)
+    storage, store = settings.storage, object_store(settings.storage)
+    # One more, that a manifest lists and no batch has read.
+    Manifests(store, storage.state_key("manifests")).create(2, [landed(settings, REST[0])])
+    request = Request.new(keys(settings, FIRST, SPOILT, REST[0]))
+    forgetting.ask(store, storage, request)
+    deaths = 0
+    while forgetting.done(store, storage, request, "tables") is None:
+        steps = iter(range(deaths))
+
+        def check() -> None:
+            if next(steps, None) is None:  # noqa: B023
+                raise DiedError
+
+        try:
+            streaming.forgetting.carry_out(spark, storage, store, request, check)
+        except DiedError:
+            deaths += 1
+        check_state(storage, store)
+        assert account(storage).unlisted == 0
+    assert deaths > 10
+    summary = run(spark, settings, once=True)
+    assert (summary.objects, [name for name, _ in versions(settings, "features")]) == (0, [SECOND])
+    found = account(storage)
+    assert (found.discovered, found.features, sum(found.rejects.values()), found.under_way) == (2, 1, 1, 0)
+    carry_out(settings, store, request, lambda: spark)
+    assert forgetting.requests(store, storage) == []
+    assert json.loads(store_receipt(settings, request))["proof"]["left"] == 0
+
+
+def store_receipt(settings: Settings, request: Request) -> bytes:
+    body = read_object(object_store(settings.storage), settings.storage.state_key(f"forgotten/{request.id}.json"))
+    assert body is not None
+    return body

@@ -8,6 +8,7 @@ from obstore.store import MemoryStore
 
 from conf.errors import ContractError, StateError
 from conf.settings import Storage
+from streaming import forgotten, leaving
 from streaming import ledger as module
 from streaming.ledger import Ledger, Saved, save, saved_numbers
 from streaming.manifests import Landed, Manifests
@@ -46,8 +47,8 @@ def test_a_restart_knows_all_and_reads_only_the_newest(monkeypatch: pytest.Monke
     write(store, 25)
     assert saved_numbers(store, "state/seen") == [20]
     read: list[int] = []
-    whole = Manifests.read
-    monkeypatch.setattr(Manifests, "read", lambda self, number: read.append(number) or whole(self, number))
+    whole = Manifests.load
+    monkeypatch.setattr(Manifests, "load", lambda self, number: read.append(number) or whole(self, number))
     assert_knows(store, 25)
     assert sorted(read) == [21, 22, 23, 24, 25]
 
@@ -90,3 +91,33 @@ def test_where_a_rebuilt_ledger_begins_is_kept() -> None:
     assert version(1) in ledger
     with pytest.raises(StateError, match=r"of 21 manifests the last 2 are gone.*--rebuild-state"):
         ledger.check(21)
+
+
+def test_what_is_forgotten_is_in_no_list_and_no_sum_and_still_counts_as_listed() -> None:
+    store = MemoryStore()
+    write(store, 12)
+    (gone, later), manifests = (version(3), version(11)), Manifests(store, "state/manifests")
+    forgotten.remember(store, STORAGE, [gone.name, later.name])
+    leaving.begin(store, STORAGE, "a request", 2)
+    for _ in range(2):
+        # Done again, nothing changes.
+        module.forget(store, STORAGE, [gone.name, later.name])
+        for number in range(1, 13):
+            manifests.forget(number, {gone.name, later.name})
+        leaving.begin(store, STORAGE, "a request", 2)
+    assert [manifests.count(number) for number in (3, 4)] == [1, 1]
+    assert (manifests.read(3), len(manifests.read(4))) == ((), 1)
+    ledger = Ledger(store, STORAGE)
+    assert (ledger.last, ledger.listed, len(ledger)) == (12, 12, 10)
+    # What it has of them, it cannot have without the secret.
+    assert gone in ledger
+    assert later in ledger
+    obstore.put(store, "state/forgotten/secret", b"another")
+    with pytest.raises(StateError, match="could be taken in again"):
+        Ledger(store, STORAGE)
+    obstore.delete(store, ["state/forgotten/versions"])
+    assert gone not in Ledger(store, STORAGE)
+    assert [module.listed_up_to(store, STORAGE, number) for number in (10, 12)] == [8, 10]
+    leaving.end(store, STORAGE, "a request")
+    leaving.end(store, STORAGE, "a request")
+    assert module.listed_up_to(store, STORAGE, 12) == 10
