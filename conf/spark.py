@@ -42,6 +42,10 @@ _TRIGGERS = "org.apache.spark.sql.execution.streaming.runtime.ProcessingTimeExec
 # the JVM's processor time without them, and a long one is the workers' to speed up. The first compiler by itself gets
 # 48 MB for its code, which Spark fills within some hundred micro-batches: from then on, half a core sweeps it.
 LIGHT_JVM = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC"
+# A checkpoint file is one PUT instead of a write and a rename, which S3 lacks.
+_CHECKPOINTS = "spark.sql.streaming.checkpointFileManagerClass"
+_ONE_PUT = "org.apache.spark.internal.io.cloud.AbortableStreamBasedCheckpointFileManager"
+_ABORTABLE = "fs.capability.outputstream.abortable"
 _LOCAL = {
     "spark.driver.extraJavaOptions": LIGHT_JVM,
     # Workers share what they are forked with. A platform may have a daemon of its own, so only where Spark is ours.
@@ -54,10 +58,7 @@ _LOCAL = {
     # The default of 10,000 tasks makes a VACUUM of nine files take a minute.
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
     "spark.databricks.delta.snapshotPartitions": "2",
-    # A checkpoint file is one PUT instead of a write and a rename, which S3 lacks.
-    "spark.sql.streaming.checkpointFileManagerClass": (
-        "org.apache.spark.internal.io.cloud.AbortableStreamBasedCheckpointFileManager"
-    ),
+    _CHECKPOINTS: _ONE_PUT,
 }
 
 
@@ -82,6 +83,8 @@ def session(settings: Settings, log: Path | None = None) -> SparkSession:
         builder = builder.config(name, value)
     with _output_to(log), explained():
         spark: SparkSession = builder.getOrCreate()
+        if not settings.spark.master and _can_put_at_once(spark, settings):
+            spark.conf.set(_CHECKPOINTS, _ONE_PUT)
     if log is not None:
         spark.sparkContext.setLogLevel("WARN")
         log4j: Any = spark.sparkContext._jvm.org.apache.logging.log4j
@@ -111,6 +114,16 @@ def stop(spark: SparkSession) -> None:
         jvm.stdin.close()
     with suppress(subprocess.TimeoutExpired):
         jvm.wait(_END_SECONDS)
+
+
+def _can_put_at_once(spark: SparkSession, settings: Settings) -> bool:
+    """Whether the platform's Spark has the class, and its S3 client can leave a file unwritten until it is whole."""
+    java: Any = spark._jvm
+    if not java.org.apache.spark.util.Utils.classIsLoadable(_ONE_PUT):
+        return False
+    checkpoint = java.org.apache.hadoop.fs.Path(settings.storage.uri("state/checkpoint"))
+    client = checkpoint.getFileSystem(spark._jsc.hadoopConfiguration())
+    return bool(client.hasPathCapability(checkpoint, _ABORTABLE))
 
 
 def _properties(settings: Settings) -> dict[str, str]:

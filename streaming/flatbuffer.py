@@ -9,6 +9,7 @@ import importlib.metadata
 import logging
 import os
 import pkgutil
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,8 +19,11 @@ from typing import Final
 from platformdirs import user_cache_path
 
 from conf.errors import SetupError
+from streaming.weights import wheel_weights
 
 CACHE: Final = user_cache_path("fruits") / "models"
+SHIPPED: Final = Path(sys.prefix) / "share" / "fruits" / "models"
+"""Where an environment that was built for a platform has its weights and their conversion, as it has no TensorFlow."""
 REFUSED: Final = 3  # exit status of streaming.freeze where its last line is for the user
 _log = logging.getLogger(__name__)
 _PATIENCE_S: Final = 600
@@ -46,15 +50,28 @@ def freeze(architecture: str, weights: Path, engine: str, cache: Path = CACHE) -
     Raises
     ------
     SetupError
-        If the weights are not those of the architecture, or TensorFlow cannot convert them.
+        If the weights are not those of the architecture, or TensorFlow cannot convert them, or is not there.
     """
+    payload = _read(SHIPPED / _shipped_name(architecture, weights, engine))
+    if payload is not None:
+        return payload
     kept = cache / f"{architecture}-{engine}-{_fingerprint(weights)}"
     payload = _read(kept)
     if payload is None:
         _log.info("Preparing %s for %s: half a minute, once on this machine (kept in %s)", architecture, engine, cache)
         payload = _convert(architecture, weights, engine)
-        _write(kept, payload)
+        try:
+            _write(kept, payload)
+        except OSError as error:
+            _log.warning("%s cannot be kept, so the next start prepares it again: %s", kept, error)
     return payload
+
+
+def ship(architecture: str, weights: Path, engine: str, folder: Path) -> None:
+    """Put a conversion, and weights that come with no package, where `SHIPPED` of another environment will be."""
+    _write(folder / _shipped_name(architecture, weights, engine), freeze(architecture, weights, engine))
+    if weights != wheel_weights():
+        shutil.copyfile(weights, folder / weights.name)
 
 
 def download_imagenet(cache: Path = CACHE) -> Path:
@@ -66,8 +83,9 @@ def download_imagenet(cache: Path = CACHE) -> Path:
         If there is no way to the internet, as in a private subnet, or `cache` cannot be written.
     """
     kept = cache / "mobilenet_v2-imagenet.h5"
-    if kept.is_file():
-        return kept
+    for there in (SHIPPED / kept.name, kept):
+        if there.is_file():
+            return there
     _log.info("Downloading the ImageNet weights of mobilenet_v2, 9 MB, to %s", kept)
     failure = (
         "The ImageNet weights of mobilenet_v2 cannot be downloaded. Set model.weights to the path of a copy, "
@@ -83,12 +101,23 @@ def download_imagenet(cache: Path = CACHE) -> Path:
         raise SetupError(f"{failure}: {error}") from None
 
 
+def _shipped_name(architecture: str, weights: Path, engine: str) -> str:
+    """By the weights alone: the rest that a conversion depends on is of the environment, which never changes."""
+    return f"{architecture}-{engine}-{hashlib.sha256(weights.read_bytes()).hexdigest()[:20]}"
+
+
 def _fingerprint(weights: Path) -> str:
     """Digest of all that a conversion depends on: the weights, our definition of the network, the converter."""
     sources = [pkgutil.get_data("streaming", name) or b"" for name in ("network.py", "freeze.py")]
     # The distribution is tensorflow, or tensorflow-cpu, or a platform's own: only what it installs is certain.
     converters = ["keras", *importlib.metadata.packages_distributions().get("tensorflow", [])]
-    versions = [importlib.metadata.version(name).encode() for name in converters]
+    try:
+        versions = [importlib.metadata.version(name).encode() for name in converters]
+    except importlib.metadata.PackageNotFoundError:
+        raise SetupError(
+            f"{weights} is to be prepared, and there is no TensorFlow here to do it. An environment that was deployed "
+            "has the model of that moment: deploy again with these model.* settings."
+        ) from None
     parts = [hashlib.sha256(part).digest() for part in (weights.read_bytes(), *sources, *versions)]
     return hashlib.sha256(b"".join(parts)).hexdigest()[:20]
 
@@ -130,11 +159,8 @@ def _read(kept: Path) -> bytes | None:
 
 def _write(kept: Path, payload: bytes) -> None:
     """Keep a payload behind its digest; a reader sees all of it or nothing."""
-    try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
-            part = Path(folder) / kept.name
-            part.write_bytes(hashlib.sha256(payload).digest() + payload)
-            part.replace(kept)
-    except OSError as error:
-        _log.warning("%s cannot be kept, so the next start prepares it again: %s", kept, error)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
+        part = Path(folder) / kept.name
+        part.write_bytes(hashlib.sha256(payload).digest() + payload)
+        part.replace(kept)

