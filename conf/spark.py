@@ -20,9 +20,11 @@ from conf.settings import Settings
 from conf.spark_errors import explained
 from conf.upkeep import COMPACTION
 
-_ALWAYS = {
+_DELTA = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
+_ALWAYS = {
     "spark.sql.session.timeZone": "UTC",
     # Rows that the JVM hands a Python worker at a time.
     "spark.sql.execution.arrow.maxRecordsPerBatch": "256",
@@ -62,6 +64,11 @@ _LOCAL = {
 }
 
 
+def on_databricks() -> bool:
+    """Whether this process is one of Databricks': its Delta is built in, and its session is not ours to end."""
+    return "DATABRICKS_RUNTIME_VERSION" in os.environ
+
+
 def session(settings: Settings, log: Path | None = None) -> SparkSession:
     """The session for these settings; the one already open where there is one.
 
@@ -97,8 +104,10 @@ def stop(spark: SparkSession) -> None:
     """Stop a session, and wait for the end of its JVM where that is ours.
 
     The next one in this process then has the environment of its own time: credentials, endpoint, log. One whose JVM has
-    ended already is no error: what ended it is told elsewhere.
+    ended already is no error: what ended it is told elsewhere. On Databricks it is left, as its end would be the job's.
     """
+    if on_databricks():
+        return
     gateway: Any = spark.sparkContext._gateway
     with suppress(Exception):
         spark.stop()
@@ -128,6 +137,9 @@ def _can_put_at_once(spark: SparkSession, settings: Settings) -> bool:
 
 def _properties(settings: Settings) -> dict[str, str]:
     properties = _ALWAYS | hadoop_options(settings.storage)
+    if not on_databricks():
+        # There, other classes of the same purpose are in place, and these do not exist.
+        properties |= _DELTA
     if settings.spark.master:
         java = find_java()
         os.environ["JAVA_HOME"] = str(java.home)

@@ -28,6 +28,7 @@ COMMANDS = (
     "forget",
     "config",
     "doctor",
+    "costs",
 )
 
 
