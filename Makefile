@@ -23,9 +23,10 @@ demo: $(READY) ## From a few photographs to reduced vectors, on this machine.
 notebook: $(READY) ## The notebook, run from its script and written anew; two minutes.
 	@$(BIN)/python -m notebooks.build
 
-docs: $(READY) ## docs/cli.md, from the commands' own help, and docs/licences.md, from what is installed.
+docs: $(READY) ## docs/cli.md, docs/licences.md and the tables of docs/emr_setup.md, as they are made.
 	@$(BIN)/python -m scripts.reference
 	@$(BIN)/python -m scripts.supply.licences
+	@$(BIN)/python -m scripts.costs
 
 api: $(READY) ## The Python API's pages, from the docstrings, in dist/api.
 	@PDOC_ALLOW_EXEC=1 $(BIN)/pdoc --docformat numpy --output-directory $(API) conf streaming batch '!streaming.readers'

@@ -41,7 +41,8 @@ BATCHES_AN_HOUR = 60
 REQUESTS_A_KEY = 100
 # docs/benchmarks.md, discovery by queue, nothing new.
 QUEUE_REQUESTS = 2
-ALARMS, METRICS = 4, 2
+# deploy/fruits.yaml: metrics that alarms look at, metrics that are made of the log, and a key for log and alarms.
+ALARMED, METRICS, KEYS = 7, 5, 1
 LOG_GB_AN_HOUR = 0.002
 _REFRESHED_HOURS = 6
 # A job that finds nothing to do, once it has begun.
@@ -145,9 +146,7 @@ def month(images: int, photographs: Photographs, platform: str, how: str) -> dic
         "machines": used.idle * (worked + refreshes * (used.start_hours + _NOTHING_HOURS)),
         "requests": requests(puts, gets) + asked / 1e6 * prices()["sqs"]["requests_million"],
         "storage": images * (photographs.bytes + ROW_BYTES) / 1e9 * prices()["s3"]["gb_month"],
-        "watching": ALARMS * cloudwatch["alarm_month"]
-        + METRICS * cloudwatch["metric_month"]
-        + LOG_GB_AN_HOUR * worked * cloudwatch["log_gb"],
+        "watching": watching(runs=how != "off") + LOG_GB_AN_HOUR * worked * cloudwatch["log_gb"],
     }
 
 
@@ -168,6 +167,13 @@ def requests(puts: float, gets: float) -> float:
     return float(asked + (puts + gets) / REQUESTS_A_KEY * kms["requests_10000"] / 10_000)
 
 
+def watching(*, runs: bool) -> float:
+    """USD a month for alarms, their key and, where a stream runs, the metrics that its log makes."""
+    cloudwatch = prices()["cloudwatch"]
+    metrics = METRICS * cloudwatch["metric_month"] if runs else 0
+    return float(ALARMED * cloudwatch["alarm_month"] + metrics + KEYS * prices()["kms"]["key_month"])
+
+
 def demonstration(hours: float = 8) -> dict[str, float]:
     """USD for a day of showing it on EMR Serverless: 10,000 small photographs, all workers all the time, then gone."""
     used, images = machines("emr"), 10_000
@@ -178,8 +184,7 @@ def demonstration(hours: float = 8) -> dict[str, float]:
         f"{images:,} photographs put and got": requests(images, images),
         f"{looking:,.0f} LIST requests of a stream that looks each second": requests(looking, 0),
         "a week of storage": images * (SMALL.bytes + ROW_BYTES) / 1e9 * prices()["s3"]["gb_month"] * 7 / 30,
-        "alarms and metrics, a month of them": ALARMS * prices()["cloudwatch"]["alarm_month"]
-        + METRICS * prices()["cloudwatch"]["metric_month"],
+        "a month of alarms, metrics and a key, though they are paid by the hour": watching(runs=True),
     }
 
 

@@ -9,7 +9,7 @@ from conf.errors import SetupError
 from scripts.deployment.costs import machines
 
 BUNDLE = Path(__file__).parents[2] / "deploy" / "databricks"
-INSTALL = "docs.databricks.com, Install or update the Databricks CLI"
+INSTALL = "docs.databricks.com/aws/en/dev-tools/cli"
 CLI = "databricks"
 _FILES = ("databricks.yml", "task.py")
 _SAID = 2000

@@ -74,6 +74,16 @@ def test_when_nothing_runs_storage_and_alarms_are_paid_for_and_nothing_else() ->
     assert parts["storage"] == pytest.approx(1_000_000 * (3_000_000 + 2_900 + 2 * 600) / 1e9 * 0.023)
 
 
+def test_what_watches_is_counted_in_the_template() -> None:
+    template = (ROOT / "deploy" / "fruits.yaml").read_text(encoding="utf-8")
+    sums = template.count("MetricStat:")
+    alarms = template.count("Type: AWS::CloudWatch::Alarm")
+    # An alarm on a sum of metrics is billed for each of them.
+    assert alarms - (sums > 0) + sums == costs.ALARMED
+    assert template.count("Type: AWS::Logs::MetricFilter") == costs.METRICS
+    assert template.count("Type: AWS::KMS::Key") == costs.KEYS
+
+
 def test_a_day_of_demonstration_stays_under_ten_euros() -> None:
     assert costs.eur(total(costs.demonstration())) < 10
 

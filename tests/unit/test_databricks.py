@@ -109,7 +109,7 @@ def test_commands_are_of_one_target_and_give_each_variable() -> None:
 
 def test_without_the_command_line_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(SetupError, match="Install or update the Databricks CLI"):
+    with pytest.raises(SetupError, match=r"Install it \(docs\.databricks\.com"):
         run(deployment(VALUES, always_on=False), tmp_path)
 
 
