@@ -1,6 +1,7 @@
 """`fruits costs`: what it will cost on each platform, before anything is deployed."""
 
 import json
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,7 +93,8 @@ def lines(sizes: tuple[int, ...] = costs.SIZES) -> Iterator[str]:
     total = costs.total(parts)
     yield from _row("together", f"**{total:.2f}** = {costs.eur(total):.2f} EUR")
     yield ""
-    yield f"No page that could be read confirms these prices for Ireland: {', '.join(costs.to_check())}."
+    unsure = f"No page that could be read confirms these prices for Ireland: {', '.join(costs.to_check())}."
+    yield from textwrap.wrap(unsure, 118, break_long_words=False, break_on_hyphens=False)
 
 
 def page_with(text: str) -> str:
