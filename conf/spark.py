@@ -90,7 +90,8 @@ def session(settings: Settings, log: Path | None = None) -> SparkSession:
         builder = builder.config(name, value)
     with _output_to(log), explained():
         spark: SparkSession = builder.getOrCreate()
-        if not settings.spark.master and _can_put_at_once(spark, settings):
+        # Databricks has a way of its own.
+        if not settings.spark.master and not on_databricks() and _can_put_at_once(spark, settings):
             spark.conf.set(_CHECKPOINTS, _ONE_PUT)
     if log is not None:
         spark.sparkContext.setLogLevel("WARN")

@@ -49,7 +49,7 @@ def ec2() -> Stack:
 
 
 def databricks() -> Stack:
-    return created("Platform=databricks", "DatabricksExternalId=0123-abcd")
+    return created("Platform=databricks")
 
 
 def keeping() -> Stack:
@@ -137,7 +137,8 @@ def test_ec2_has_what_a_cluster_is_made_with_and_databricks_two_roles() -> None:
         "ServiceRoleArn",
         "SecurityConfiguration",
     }
-    assert databricks().outputs.keys() == more | {"StreamRoleArn", "RefreshRoleArn"}
+    roles = {"StreamRoleArn", "RefreshRoleArn", "StreamInstanceProfileArn", "RefreshInstanceProfileArn"}
+    assert databricks().outputs.keys() == more | roles
     at_rest = ec2().properties["SecurityConfiguration"]["SecurityConfiguration"]["EncryptionConfiguration"]
     assert at_rest["AtRestEncryptionConfiguration"]["LocalDiskEncryptionConfiguration"]["EnableEbsEncryption"]
 
@@ -338,7 +339,7 @@ def test_only_the_service_that_runs_a_role_may_assume_it_and_only_for_this_accou
             if statement["Principal"] == {"Service": "ec2.amazonaws.com"}:
                 continue
             conditions = {key for keys in statement["Condition"].values() for key in keys}
-            assert conditions & {"aws:SourceAccount", "sts:ExternalId"}, name
+            assert "aws:SourceAccount" in conditions, name
             assert "*" not in statement["Principal"].values()
 
 
@@ -351,15 +352,11 @@ def test_a_job_s_role_is_of_this_application_alone() -> None:
     assert not trust.allow("sts:AssumeRole", "*", service)
 
 
-def test_databricks_needs_the_external_id() -> None:
-    trust = databricks().trust["stream"]
-    master = "arn:aws:iam::414351767826:role/unity-catalog-prod-UCMasterRole-14S5ZJVKOTYTL"
-    assert trust.allow("sts:AssumeRole", "*", master, sts__ExternalId="0123-abcd")
-    assert not trust.allow("sts:AssumeRole", "*", master, sts__ExternalId="another customer's")
-    root, itself = f"arn:aws:iam::{ACCOUNT}:root", f"arn:aws:iam::{ACCOUNT}:role/fruits-{REGION}-stream"
-    given = {"sts__ExternalId": "0123-abcd"}
-    assert trust.allow("sts:AssumeRole", "*", root, aws__PrincipalArn=itself, **given)
-    assert not trust.allow("sts:AssumeRole", "*", root, aws__PrincipalArn=f"arn:aws:iam::{ACCOUNT}:role/other", **given)
+def test_on_databricks_each_job_has_an_instance_profile_of_its_own_role() -> None:
+    for job in ("stream", "refresh"):
+        assert databricks().outputs[f"{job.capitalize()}InstanceProfileArn"].endswith(f"/fruits-{REGION}-{job}")
+        assert databricks().properties[f"{job.capitalize()}InstanceProfile"]["Roles"] == [f"fruits-{REGION}-{job}"]
+        assert databricks().trust[job].allow("sts:AssumeRole", "*", "ec2.amazonaws.com")
 
 
 def test_the_schedule_may_start_the_refresh_as_the_refresh_and_no_other_role() -> None:
