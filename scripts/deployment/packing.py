@@ -1,6 +1,7 @@
 """Archives whose bytes depend on what is in them, and on nothing else: not on when, where or by whom they were made."""
 
 import gzip
+import hashlib
 import tarfile
 from pathlib import Path
 
@@ -38,3 +39,9 @@ def join(members: list[Path], archive: Path) -> None:
         for member in members:
             whole.write(member.read_bytes())
         whole.write(gzip.compress(bytes(2 * tarfile.BLOCKSIZE), mtime=0))
+
+
+def digest(file: Path) -> str:
+    """The sha256 of a file."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -23,6 +23,7 @@ from conf.java import find_java
 from conf.lease import read as read_lease
 from conf.s3 import control_client
 from conf.settings import Settings
+from conf.spark import LIGHT_JVM
 from scripts.deployment.artefacts import ARCHIVE, ENVIRONMENT, Artefacts, build, spark_properties
 from scripts.drop import drop
 from scripts.embedded_s3 import ServerInfo
@@ -43,8 +44,9 @@ SESSION = {
         "org.apache.spark.internal.io.cloud.AbortableStreamBasedCheckpointFileManager"
     ),
 }
+# Says where driver and workers have what they run from, then goes on as the job does.
 PROBE = """
-import importlib, json, sys
+import importlib, json, runpy, sys
 from conf.settings import load
 from conf.spark import session
 
@@ -57,11 +59,13 @@ def here(_):
         "main": getattr(sys.modules["__main__"].__spec__, "name", None),
     }
 
-names, profile, *overrides = sys.argv[1:]
-spark = session(load(profile, overrides))
+run, names, *words = sys.argv[1:]
+spark = session(load("aws", [setting for word, setting in zip(words, words[1:]) if word == "--set"]))
 workers = spark.sparkContext.parallelize(range(4), 4).map(here).collect()
 conf = {name: spark.conf.get(name) for name in names.split()}
 print("PROBE", json.dumps({"driver": here(0), "workers": workers, "conf": conf}))
+sys.argv[1:] = words
+runpy.run_path(run, run_name="__main__")
 """
 
 
@@ -125,6 +129,7 @@ def platform(artefacts: Artefacts, server: ServerInfo, tmp_path_factory: pytest.
     (folder / "conf").mkdir()
     (folder / "conf" / "spark-defaults.conf").write_text(
         "".join(f"spark.{part}.extraClassPath {folder}/jars/*\n" for part in ("driver", "executor"))
+        + "".join(f"spark.{part}.extraJavaOptions {LIGHT_JVM}\n" for part in ("driver", "executor"))
         + "spark.driver.host 127.0.0.1\nspark.driver.bindAddress 127.0.0.1\nspark.ui.enabled false\n"
     )
     home = artefacts.files[0].parent
@@ -154,28 +159,46 @@ def platform(artefacts: Artefacts, server: ServerInfo, tmp_path_factory: pytest.
         cluster.__exit__(None, None, None)
 
 
-def test_stream_and_refresh_run_on_a_cluster_that_has_nothing_but_the_archive(
-    platform: Platform, module_settings: Settings
-) -> None:
+@pytest.fixture(scope="module")
+def streamed(platform: Platform, module_settings: Settings) -> tuple[int, str]:
+    """Exit status and words of a stream that was cancelled after its first micro-batch."""
     drop(
         module_settings.storage, ((f"{photo.label}/{photo.name}", photo.data) for photo in draw_photos(PHOTOS, seed=7))
     )
-    status, said = platform.fruits(module_settings, "stream", "--once")
-    assert status == 0, said
-    assert f"{PHOTOS} featurized, 0 rejected" in said
-    status, said = platform.fruits(module_settings, "refresh", "-k", "4", "--json")
-    assert status == 0, said
-    assert {len(row["reduced"]) for row in rows(module_settings, "reduced")} == {4}
-    assert len(rows(module_settings, "reduced")) == len(rows(module_settings, "features")) == PHOTOS
+    with platform.start(platform.artefacts / "run.py", "stream", *options(module_settings)) as job:
+        assert job.stdout is not None
+        said = ""
+        for line in job.stdout:
+            said += line
+            if line.startswith("batch "):
+                # As a platform does: the JVM, and not Python.
+                job.terminate()
+    return job.returncode, said
 
 
-def test_driver_and_workers_take_nothing_from_anywhere_else(
+def test_a_stream_featurizes_what_is_there_and_ends_in_good_order_when_its_job_is_cancelled(
+    streamed: tuple[int, str], module_settings: Settings
+) -> None:
+    status, said = streamed
+    assert status == 0, said
+    assert f"{PHOTOS} objects in" in said
+    assert len(rows(module_settings, "features")) == PHOTOS
+    with closing(control_client(module_settings.storage)) as client:
+        held = read_lease(client, module_settings.storage)
+    assert held is not None
+    assert held.holder is None, "The lease was not given back."
+
+
+@pytest.mark.usefixtures("streamed")
+def test_a_refresh_takes_nothing_from_anywhere_but_the_archive_and_spark(
     platform: Platform, module_settings: Settings, tmp_path: Path
 ) -> None:
     (tmp_path / "probe.py").write_text(PROBE)
-    _, *words = options(module_settings)
-    status, said = platform.run(tmp_path / "probe.py", " ".join(SESSION), *words)
+    job = [str(platform.artefacts / "run.py"), " ".join(SESSION), "refresh", "-k", "4", *options(module_settings)]
+    status, said = platform.run(tmp_path / "probe.py", *job)
     assert status == 0, said
+    assert [len(row["reduced"]) for row in rows(module_settings, "reduced")] == [4] * PHOTOS
+
     (answer,) = (line for line in said.splitlines() if line.startswith("PROBE "))
     told = json.loads(answer.removeprefix("PROBE "))
     places = [(platform.folder / "driver", told["driver"])]
@@ -191,23 +214,6 @@ def test_driver_and_workers_take_nothing_from_anywhere_else(
         assert [path for path in process["path"] if str(ROOT) in path or sys.prefix in path] == []
     assert {worker["main"] for worker in told["workers"]} == {"streaming.daemon"}
     assert told["conf"] == SESSION
-
-
-def test_a_job_that_is_cancelled_ends_the_stream_in_good_order(platform: Platform, settings: Settings) -> None:
-    with platform.start(platform.artefacts / "run.py", "stream", *options(settings)) as job:
-        assert job.stdout is not None
-        said = ""
-        for line in job.stdout:
-            said += line
-            if line.startswith("Watching "):
-                # As a platform does: to the JVM, and not to Python.
-                job.terminate()
-    assert job.returncode == 0, said
-    assert "0 objects in" in said
-    with closing(control_client(settings.storage)) as client:
-        held = read_lease(client, settings.storage)
-    assert held is not None
-    assert held.holder is None, "The lease was not given back."
 
 
 def test_an_error_is_one_message_and_the_jobs_exit_status(platform: Platform, settings: Settings) -> None:

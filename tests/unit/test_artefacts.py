@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from conf.errors import SetupError
-from scripts.deployment import interpreter, locked, packing, wheel
+from scripts.deployment import environment, interpreter, locked, packing, wheel
 from scripts.deployment.artefacts import spark_properties
 from streaming import flatbuffer
 from streaming.model import load_model, weights_path
@@ -159,14 +159,12 @@ def test_the_wheel_of_a_platform_with_a_spark_brings_the_model_and_no_packages(t
 
 
 def test_compiled_files_are_the_same_each_time_and_name_no_place(tmp_path: Path) -> None:
-    from scripts.deployment.artefacts import _compile
-
     for name in ("one", "a-longer-name"):
         (tmp_path / name / "lib").mkdir(parents=True)
         (tmp_path / name / "lib" / "module.py").write_text(
             "LABELS = {'apple', 'pear', 'fig'}\n\ndef f():\n    raise OSError\n"
         )
-        _compile(tmp_path / name)
+        environment.compile_all(tmp_path / name)
     one, other = ((tmp_path / name).rglob("*.pyc") for name in ("one", "a-longer-name"))
     assert [file.read_bytes() for file in one] == [file.read_bytes() for file in other] != []
     ran = subprocess.run(
