@@ -62,9 +62,13 @@ def moved(statistics: Statistics, before: PCA) -> Drift:
 def principal_angles(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
     """Angles between the spans of orthonormal rows, (k, d) and (l, d), in radians, smallest first: (min(k, l),).
 
-    By their cosines, so to about 1e-8: Björck & Golub, "Numerical methods for computing angles between linear
-    subspaces", Mathematics of Computation 27 (1973).
+    Large ones by cosines, small ones by sines, each where it is exact: Björck & Golub, "Numerical methods for
+    computing angles between linear subspaces", Mathematics of Computation 27 (1973).
     """
-    cosines = np.linalg.svd(a @ b.T, compute_uv=False)
-    angles: NDArray[np.float64] = np.arccos(cosines.clip(max=1)).astype(np.float64, copy=False)
+    more, fewer = (a, b) if len(a) >= len(b) else (b, a)
+    within = fewer @ more.T
+    # Singular values fall, so the largest cosine comes first, and the sine of the same angle last.
+    cosines = np.linalg.svd(within, compute_uv=False).clip(max=1)
+    sines = np.linalg.svd(fewer - within @ more, compute_uv=False)[: len(fewer)][::-1].clip(max=1)
+    angles: NDArray[np.float64] = np.where(cosines**2 < 0.5, np.arccos(cosines), np.arcsin(sines))
     return angles

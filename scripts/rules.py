@@ -166,7 +166,7 @@ def _upkeep(a: Accounting, _: Settings) -> Iterator[Finding]:
 
 def _forgetting(a: Accounting, _: Settings) -> Iterator[Finding]:
     if a.forgetting:
-        says = f"{_count(a.forgetting, 'request')} to forget photographs not carried out to the end."
+        says = f"{count(a.forgetting, 'request')} to forget photographs not carried out to the end."
         yield Finding("forgetting", Severity.WARNING, says, "if no `fruits forget` runs: fruits forget --resume")
 
 
