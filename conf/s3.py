@@ -167,8 +167,8 @@ def check_bucket(storage: Storage) -> None:
 
 
 @contextmanager
-def store_answers(path: str) -> Iterator[None]:
-    """Turn whatever obstore still raises after its retries into one message that names the path.
+def store_answers(path: str, shown: str | None = None) -> Iterator[None]:
+    """Turn whatever obstore still raises after its retries into one message that names the path, or what may be shown.
 
     A bucket that is gone is a FileNotFoundError to it, like an object that is.
 
@@ -182,8 +182,11 @@ def store_answers(path: str) -> Iterator[None]:
     try:
         yield
     except (BaseError, FileNotFoundError) as error:
-        first = str(error).splitlines()[0][:300]
-        raise StorageError(f"The store failed at {path}: {first}. Is it up, and may this role use it?") from None
+        # Of what it was that failed, the message holds the URL.
+        first = str(error).splitlines()[0][:300] if shown in (None, path) else type(error).__name__
+        raise StorageError(
+            f"The store failed at {shown or path}: {first}. Is it up, and may this role use it?"
+        ) from None
 
 
 def read_object(store: "ObjectStore", path: str) -> bytes | None:

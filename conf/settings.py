@@ -121,6 +121,8 @@ class Tables(Section):
 class Privacy(Section):
     """What protects the people that a photograph, or its name, may tell of."""
 
+    hash_keys: bool = False
+    """Whether the tables hold a keyed hash of each key, as keys can name people. Decided once, for a new store."""
     outside_eu_because: Annotated[str, Field(pattern=r"\S")] | None = None
     """Why photographs may leave the European Union: without a reason, nothing starts in a region outside of it."""
 

@@ -17,7 +17,7 @@ NAMES = ("features", "rejects", "reduced", "pca_models")
 
 COLUMNS = {
     "features": """
-        key STRING NOT NULL COMMENT 'object key in the bucket',
+        key STRING NOT NULL COMMENT 'object key in the bucket, or a keyed hash of it (privacy.hash_keys)',
         etag STRING NOT NULL COMMENT 'version of the object, without quotes',
         size BIGINT NOT NULL COMMENT 'bytes',
         last_modified TIMESTAMP NOT NULL COMMENT 'when this version landed',
@@ -33,7 +33,7 @@ COLUMNS = {
         features ARRAY<FLOAT> NOT NULL COMMENT 'activations of the last hidden layer'
     """,
     "rejects": """
-        key STRING NOT NULL COMMENT 'object key in the bucket',
+        key STRING NOT NULL COMMENT 'object key in the bucket, or a keyed hash of it (privacy.hash_keys)',
         etag STRING NOT NULL COMMENT 'version of the object, without quotes',
         size BIGINT NOT NULL COMMENT 'bytes',
         reason STRING NOT NULL COMMENT 'one of a closed list of codes',
@@ -71,7 +71,7 @@ COLUMNS = {
         principal_angles ARRAY<DOUBLE> COMMENT 'to the subspace of compared_to, in radians, smallest first'
     """,
     "reduced": """
-        key STRING NOT NULL COMMENT 'object key in the bucket',
+        key STRING NOT NULL COMMENT 'object key in the bucket, or a keyed hash of it (privacy.hash_keys)',
         etag STRING NOT NULL COMMENT 'version of the object, without quotes',
         label STRING NOT NULL COMMENT 'parent folder in the landing zone, empty where there is none',
         sha256 STRING NOT NULL COMMENT 'of the bytes, in hex',

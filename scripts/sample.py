@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from scripts.sql import Tables
-from streaming.manifests import Landed
+from streaming.manifests import Listed
 
 # Ordered by a hash of what is in them: of many photographs the same ones each time, and of each kind its share. Of one
 # that was featurized again, features has several rows, and the last one counts.
@@ -18,7 +18,7 @@ WITH chosen AS (
     SELECT key, etag, label, sha256, reduced[1:{components}] AS vector FROM reduced ORDER BY sha256, key LIMIT {most}
 )
 SELECT c.key, c.etag, c.label, c.sha256, f.size, f.last_modified, f.ingested_at, f.batch_id, f.width, f.height,
-       f.format, c.vector
+       f.format, f.manifest, c.vector
 FROM chosen c JOIN features f USING (key, etag)
 QUALIFY row_number() OVER (PARTITION BY c.key, c.etag ORDER BY f.manifest DESC) = 1
 ORDER BY c.sha256, c.key
@@ -32,7 +32,8 @@ class Sample:
     Attributes
     ----------
     rows
-        One a photograph: key, etag, label, sha256, size, last_modified, ingested_at, batch_id, width, height, format.
+        One a photograph: key, etag, label, sha256, size, last_modified, ingested_at, batch_id, width, height, format,
+        manifest.
     vectors
         float32 (m, c): their first components.
     """
@@ -43,10 +44,10 @@ class Sample:
     def __len__(self) -> int:
         return len(self.vectors)
 
-    def versions(self, chosen: Sequence[int]) -> list[Landed]:
-        """Some of them, as the landing zone has them."""
-        columns = ("key", "etag", "size", "last_modified")
-        return [Landed(**row) for row in self.rows.select(columns).take(pa.array(chosen, pa.int64())).to_pylist()]
+    def versions(self, chosen: Sequence[int]) -> list[Listed]:
+        """Some of them, as manifests list them."""
+        columns = ("key", "etag", "size", "last_modified", "manifest")
+        return [Listed(**row) for row in self.rows.select(columns).take(pa.array(chosen, pa.int64())).to_pylist()]
 
     def typical(self, label: str, most: int) -> list[int]:
         """Of one label, those that are nearest to its mean, the nearest first; none where none was chosen."""

@@ -11,10 +11,13 @@ from scripts.progress import bar
 from scripts.session import opened, say, takes_settings, takes_space
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     from numpy.typing import NDArray
 
-    from batch.spaces import SpaceName
+    from batch.spaces import Space, SpaceName
+    from conf.settings import Storage
 
 
 @click.command(name="similar")
@@ -53,8 +56,7 @@ def command(
             with bar(f"Featurizing {path.name}"):
                 vector = where.project(_features(settings, path, where.model_id))
         else:
-            key = _key(settings, what)
-            found = where.find(key)
+            key, found = _find(settings, where, what)
             if found is None:
                 later = " --space features has those that came since the last refresh, too." * (space == "reduced")
                 raise DataError(
@@ -73,11 +75,29 @@ def command(
         show_similar(neighbours, small)
 
 
-def _key(settings: Settings, what: str) -> str:
-    """Of a photograph, named by its URI, its key, or its place in the landing zone."""
+def _find(settings: Settings, where: "Space", what: str) -> "tuple[str, NDArray[np.float32] | None]":
+    """Of a photograph named by its URI, its key, or its place in the landing zone: its key there, and its vector."""
     key = re.sub(rf"^s3a?://{re.escape(settings.storage.bucket)}/", "", what)
     landing = settings.storage.landing
-    return key if key.startswith(landing) else landing + key
+    key = key if key.startswith(landing) else landing + key
+    found = where.find(key)
+    if found is None:
+        for row_key in _hashed(settings.storage, what, key):
+            if (found := where.find(row_key)) is not None:
+                return row_key, found
+    return key, found
+
+
+def _hashed(storage: "Storage", what: str, key: str) -> "Iterator[str]":
+    """Where keys are hashed, what the tables may call it: as they show it, or as it is hashed."""
+    from conf.delta import open_table
+    from conf.naming import KEY_HASH, naming_of
+    from conf.s3 import object_store
+
+    features = open_table(storage, "features")
+    if features is not None and KEY_HASH in features.metadata().configuration:
+        yield what
+        yield naming_of(object_store(storage), storage).row_key(key)
 
 
 def _pictures(settings: Settings, neighbours: list[dict[str, Any]]) -> list[bytes | None]:
@@ -85,14 +105,14 @@ def _pictures(settings: Settings, neighbours: list[dict[str, Any]]) -> list[byte
     import pyarrow.dataset as ds
 
     from conf.delta import open_table, read_columns
-    from streaming.manifests import Landed
+    from streaming.manifests import Listed
     from streaming.thumbnails import thumbnails
 
     features = open_table(settings.storage, "features")
-    columns = ("key", "etag", "size", "last_modified")
+    columns = ("key", "etag", "size", "last_modified", "manifest")
     keys = ds.field("key").isin([one["key"] for one in neighbours])
     rows = read_columns(features, settings.storage, columns, keys).to_pylist() if features else []
-    versions = {(row["key"], row["etag"]): Landed(**row) for row in rows}
+    versions = {(row["key"], row["etag"]): Listed(**row) for row in rows}
     found = [versions.get((one["key"], one["etag"])) for one in neighbours]
     small = thumbnails(settings, [version for version in found if version])
     return [next(small) if version else None for version in found]

@@ -80,10 +80,10 @@ def plan_change(storage: Storage, store: ObjectStore, model_id: str) -> Change:
     versions, there = [], 0
     with closing(control_client(storage)) as client:
         for version in list_landing(client, storage):
-            row = wanted.get(version.key)
+            row = wanted.get(ledger.naming.row_key(version.key))
             if row is None:
                 continue
-            if version.name in featurized:
+            if ledger.naming.row_id(version.name) in featurized:
                 versions.append(dated(version, row["last_modified"]))
                 there += 1
             # One that was overwritten since is a new arrival, which the stream takes in by itself, unless it did so

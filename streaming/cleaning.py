@@ -10,19 +10,21 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from threading import Event
 from typing import TYPE_CHECKING
 
 from obstore.store import ObjectStore
 
 from conf.errors import ContractError
+from conf.naming import Naming, naming_of
 from conf.settings import Discovery, Storage
 from streaming import cleaned
 from streaming.archive import can_archive
 from streaming.durable import Durable
 from streaming.ledger import rebuilt_as_of
 from streaming.listing import is_photograph
-from streaming.manifests import Landed, Manifests
+from streaming.manifests import Landed, Manifests, Named
 from streaming.removal import Remover
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ class Pass:
     left: int = 0
     """Object versions that left the landing zone."""
     stay: list[str] = field(default_factory=list)
-    """Keys of those that the archive cannot take."""
+    """Keys, as the tables call them, of those that the archive cannot take."""
 
 
 class Cleaner:
@@ -108,6 +110,11 @@ class Cleaner:
             self._tell(did)
         return did
 
+    @cached_property
+    def _naming(self) -> Naming:
+        """Asked once there is something to clean: a new store decides on it after this was made."""
+        return naming_of(self._store, self._storage)
+
     def _due(self) -> int | None:
         """The first manifest that is not cleaned yet, where there is one and it is old enough."""
         if self._done is None:
@@ -126,19 +133,19 @@ class Cleaner:
 
     def _clean(self, number: int, durable: Durable, did: Pass, ended: Event) -> bool:
         """Clean one manifest; tells whether it is done."""
-        versions = self._manifests.read(number)
+        versions = [Named.of(v, self._naming.row_key(v.key)) for v in self._manifests.read(number)]
         self._refuse_elsewhere(number, versions)
         features, rejects = durable.of(number)
-        accounted = [v for v in versions if v.name in features or v.name in rejects]
+        accounted = [v for v in versions if v.row_id in features or v.row_id in rejects]
         # Of the manifests before a rebuilding of the state, what no table has is listed anew by a later one.
         if len(accounted) < len(versions) and number > rebuilt_as_of(self._store, self._storage):
             return False
         if self._archive:
             chosen = [v for v in accounted if can_archive(self._storage, v)]
-            stay = [v.key for v in accounted if not can_archive(self._storage, v)]
+            stay = [v.shown for v in accounted if not can_archive(self._storage, v)]
         else:
             # What was refused is kept nowhere else, and people want to look at it.
-            chosen, stay = [v for v in accounted if v.name in features], []
+            chosen, stay = [v for v in accounted if v.row_id in features], []
             # Listed again and not read yet, it is still needed; an archive would have it.
             if not self._manifests.names(after=durable.newest).isdisjoint(v.name for v in chosen):
                 return False
@@ -159,8 +166,8 @@ class Cleaner:
         for version in versions:
             if not version.key.startswith(landing) or not is_photograph(version.key.removeprefix(landing)):
                 raise ContractError(
-                    f"Manifest {number} lists {version.key!a}, which is no photograph in {landing}, so nothing that it "
-                    "lists is deleted. Restore it from a copy."
+                    f"Manifest {number} lists {version.shown!a}, which is no photograph in {landing}, so nothing that "
+                    "it lists is deleted. Restore it from a copy."
                 )
 
     def _tell(self, did: Pass) -> None:

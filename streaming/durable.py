@@ -7,7 +7,7 @@ from conf.settings import Storage
 from streaming.state import TABLES, last_manifest
 
 Name = tuple[str, str]
-"""Key and etag."""
+"""Key, as the tables call it, and etag."""
 
 
 class Durable:

@@ -20,7 +20,7 @@ from streaming.archive import archive_key
 from streaming.decode import Photograph, decode
 from streaming.fetch import Fetcher
 from streaming.isolation import Decode, Isolated
-from streaming.manifests import Listed
+from streaming.manifests import Listed, Named
 from streaming.model import Engine, Model, Recipe, engine_of
 from streaming.refusal import Refusal
 from streaming.tally import Tally
@@ -103,10 +103,11 @@ class Featurizer:
         engine = engine_of(self.recipe, lambda: self.weights.value)
         archive = partial(archive_key, self.storage) if self.archived else None
         fetcher = Fetcher(_store(self.storage), self.gets_in_flight, self.images.max_bytes, archive)
-        versions = (Listed(**row) for batch in batches for row in batch.to_pylist())
+        versions = (Named(**row) for batch in batches for row in batch.to_pylist())
         decoded: list[Decoded] = []
         for version, body in _timed_iterator(fetcher.fetch(versions), did, "fetch_s"):
-            meta = {name: getattr(version, name) for name in _VERSION} | {"label": self._label(version.key)}
+            meta = {name: getattr(version, name) for name in _VERSION}
+            meta |= {"key": version.row_key, "label": self._label(version.key)}
             try:
                 if isinstance(body, Refusal):
                     raise body

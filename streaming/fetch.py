@@ -92,7 +92,7 @@ class Fetcher:
             return Refusal(Reason.EMPTY, "0 bytes")
         if version.size > self._max_bytes:
             return Refusal(Reason.TOO_LARGE, f"{version.size} bytes, the limit is {self._max_bytes}")
-        with store_answers(version.key):
+        with store_answers(version.key, shown=version.shown):
             # If-Match: the bytes are of the version that was discovered, or there are none.
             body = self._read(version.key, {"if_match": f'"{version.etag}"'})
             if self._archive is None or isinstance(body, bytes) or body.reason not in _LEFT:
@@ -104,9 +104,10 @@ class Fetcher:
     def _read(self, key: str, condition: "GetOptions") -> bytes | Refusal:
         try:
             return bytes(obstore.get(self._store, key, options=condition).bytes())
-        except ValueError as error:
-            # S3 knows keys that our client does not: empty segments, `.` and `..`, control characters.
-            return Refusal(Reason.UNSUPPORTED, f"this key cannot be read: {' '.join(str(error).split())[:150]}")
+        except ValueError:
+            # S3 knows keys that our client does not. Its own words would hold the key.
+            what = "a part of it is empty, `.` or `..`, or has a control character"
+            return Refusal(Reason.UNSUPPORTED, f"this key cannot be read: {what}")
         except (NotFoundError, FileNotFoundError):
             return Refusal(Reason.GONE, "deleted between discovery and reading")
         except PreconditionError:

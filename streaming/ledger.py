@@ -19,6 +19,7 @@ from obstore.exceptions import NotFoundError
 from obstore.store import ObjectStore
 
 from conf.errors import REBUILD, StateError
+from conf.naming import naming_of
 from conf.s3 import read_object, store_answers
 from conf.settings import Storage
 from streaming import forgotten, leaving
@@ -58,12 +59,15 @@ class Ledger:
         Number as of which it was rebuilt from the tables, from which a new checkpoint goes on; 0 where it never was.
     forgotten
         What was forgotten on request: it is in no manifest any more, and is not to be taken in again.
+    naming
+        How the tables, and so this, call keys.
     """
 
     def __init__(self, store: ObjectStore, storage: Storage) -> None:
         self._store = store
         self._prefix = storage.state_key("seen")
         self.manifests = Manifests(store, storage.state_key("manifests"))
+        self.naming = naming_of(store, storage)
         saved = newest_saved(store, storage)
         self.last, self.listed, self.rebuilt, self._seen = saved.last, saved.listed, saved.rebuilt, saved.seen
         self.forgotten = forgotten.read(store, storage)
@@ -75,7 +79,7 @@ class Ledger:
                 self._take(number, manifest.versions, manifest.entries)
 
     def __contains__(self, version: Landed) -> bool:
-        return version in self._seen or version in self.forgotten
+        return self._seen.has(*self.naming.row_id(version.name)) or version in self.forgotten
 
     def __len__(self) -> int:
         """Distinct object versions."""
@@ -111,7 +115,7 @@ class Ledger:
             self._saved = self.last
 
     def _take(self, number: int, versions: Sequence[Landed], entries: int) -> None:
-        self._seen.add(versions)
+        self._seen.add_named(self.naming.row_id(version.name) for version in versions)
         self.listed += entries
         self.last = number
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, GenericError, NotFoundError
@@ -46,6 +46,11 @@ class Landed:
         """What tells it from all others: key and etag."""
         return self.key, self.etag
 
+    @property
+    def shown(self) -> str:
+        """What messages call it."""
+        return self.key
+
 
 @dataclass(frozen=True, slots=True)
 class Listed(Landed):
@@ -61,6 +66,28 @@ class Manifest:
     versions: tuple[Listed, ...]
     entries: int
     """What it listed when it was written, of which some may be forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named(Listed):
+    """One with what the tables call its key, for workers, who could not tell."""
+
+    row_key: str
+
+    @property
+    def row_id(self) -> tuple[str, str]:
+        """What tells the rows of it from all others."""
+        return self.row_key, self.etag
+
+    @property
+    def shown(self) -> str:
+        """What messages call it: they go to logs."""
+        return self.row_key
+
+    @classmethod
+    def of(cls, version: Listed, row_key: str) -> Self:
+        """The same version, named."""
+        return cls(version.key, version.etag, version.size, version.last_modified, version.manifest, row_key)
 
 
 def listed(versions: Sequence[Landed], number: int) -> tuple[Listed, ...]:

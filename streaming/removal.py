@@ -73,7 +73,7 @@ class Remover:
 
     def _is_there(self, version: Landed) -> bool:
         """Whether it is there, and is not the same bytes dropped again since: these stay, for people to decide."""
-        with store_answers(version.key):
+        with store_answers(version.key, shown=version.shown):
             try:
                 found = obstore.head(self._store, version.key)
                 etag, landed_at = found["e_tag"] or "", found["last_modified"]

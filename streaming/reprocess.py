@@ -7,7 +7,7 @@ that the later one of a version that was featurized twice is the one that counts
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -15,11 +15,12 @@ from obstore.store import ObjectStore
 
 from conf.delta import open_table, read_columns
 from conf.errors import DataError
+from conf.naming import Naming, naming_of
 from conf.s3 import control_client
 from conf.settings import Storage
 from conf.tables import Reason
 from streaming import forgotten
-from streaming.archive import archive_key
+from streaming.archive import original
 from streaming.ledger import Ledger, last_number
 from streaming.listing import list_below, list_landing
 from streaming.manifests import Landed, Manifests
@@ -27,7 +28,6 @@ from streaming.state import TABLES, last_manifest, open_tables
 
 # Photographs a manifest: a batch of seconds on a laptop.
 _FILES = 1000
-_EARLIEST = datetime.fromtimestamp(0, UTC)
 
 Chooser = Callable[[Storage, ObjectStore], list[Landed]]
 
@@ -55,16 +55,17 @@ def rejected(reasons: Sequence[Reason] = (), *, archived: bool = False) -> Choos
         manifests = Manifests(store, storage.state_key("manifests"))
         numbers = {row["manifest"] for row in wanted if (row["key"], row["etag"]) in chosen}
         kept = numbers.intersection(manifests.numbers(after=min(numbers, default=1) - 1))
-        found = _once(v for number in sorted(kept) for v in manifests.read(number) if v.name in chosen)
+        naming = naming_of(store, storage)
+        found = _once(v for number in sorted(kept) for v in manifests.read(number) if naming.row_id(v.name) in chosen)
         # Of manifests that were lost, when the state was rebuilt without them.
-        lost = chosen.difference(v.name for v in found)
+        lost = chosen.difference(naming.row_id(v.name) for v in found)
         if lost:
             with closing(control_client(storage)) as client:
                 landed = list(list_landing(client, storage))
             if archived:
-                keys = {key for key, _ in lost}.difference(version.key for version in landed)
-                landed += _newest_archived(storage, store, keys.__contains__)
-            found += [v for v in landed if v.name in lost]
+                keys = {key for key, _ in lost}.difference(naming.row_key(version.key) for version in landed)
+                landed += _newest_archived(storage, store, naming, lambda key: naming.row_key(key) in keys)
+            found += [v for v in landed if naming.row_id(v.name) in lost]
         return found
 
     return choose
@@ -88,34 +89,41 @@ def matching(patterns: Sequence[str], *, archived: bool = False) -> Chooser:
         with closing(control_client(storage)) as client:
             landed = [version for version in list_landing(client, storage) if matches(version.key)]
         newest = _newest_rows(storage)
-        chosen = [dated(v, newest.get(v.key, v.last_modified)) for v in landed if v in ledger]
+        row_key = ledger.naming.row_key
+        chosen = [dated(v, newest.get(row_key(v.key), v.last_modified)) for v in landed if v in ledger]
         if archived:
             there = {version.key for version in landed}
-            chosen += _newest_archived(storage, store, lambda key: key not in there and matches(key))
+            wanted = lambda key: key not in there and matches(key)  # noqa: E731 (two conditions want no name of their own)
+            chosen += _newest_archived(storage, store, ledger.naming, wanted)
         return chosen
 
     return choose
 
 
-def _newest_archived(storage: Storage, store: ObjectStore, wanted: Callable[[str], bool]) -> list[Landed]:
+def _newest_archived(
+    storage: Storage, store: ObjectStore, naming: Naming, wanted: Callable[[str], bool]
+) -> list[Landed]:
     """The newest version of each wanted key that the archive has."""
+    with closing(control_client(storage)) as client:
+        listed_there = (
+            (original(storage, e["Key"]), e["LastModified"]) for e in list_below(client, storage, storage.archive)
+        )
+        archive = {name: at for name, at in listed_there if name and wanted(name[0])}
+    names = {naming.row_id(name): name for name in archive}
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for table in TABLES:
-        opened = open_table(storage, table)
+        opened = open_table(storage, table) if names else None
         taken = read_columns(opened, storage, ["key", "etag", "size", "manifest"]).to_pylist() if opened else []
-        rows |= {(row["key"], row["etag"]): row for row in taken if wanted(row["key"])}
-    with closing(control_client(storage)) as client:
-        archive = {e["Key"]: e["LastModified"] for e in list_below(client, storage, storage.archive)} if rows else {}
+        rows |= {names[row["key"], row["etag"]]: row for row in taken if (row["key"], row["etag"]) in names}
     manifests = Manifests(store, storage.state_key("manifests"))
     numbers = {row["manifest"] for row in rows.values()}
     kept = numbers.intersection(manifests.numbers(after=min(numbers) - 1)) if rows else numbers
     listed = [v for number in sorted(kept) for v in manifests.read(number) if v.name in rows]
     # Manifests that were lost, and the state rebuilt without them, are older than any; their versions landed before
     # they were archived, and more is not known.
-    lost = [Landed(r["key"], r["etag"], r["size"], _EARLIEST) for r in rows.values() if r["manifest"] not in kept]
-    dated = [replace(v, last_modified=at) for v in lost if (at := archive.get(archive_key(storage, v)))]
+    dated = [Landed(*name, row["size"], archive[name]) for name, row in rows.items() if row["manifest"] not in kept]
     in_order = [*sorted(dated, key=_landed_at), *sorted(listed, key=_landed_at)]
-    return list({v.key: v for v in in_order if archive_key(storage, v) in archive}.values())
+    return list({v.key: v for v in in_order}.values())
 
 
 def dated(version: Landed, newest_row: datetime) -> Landed:

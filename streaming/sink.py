@@ -233,8 +233,8 @@ def _rejected(featurized: "DataFrame") -> "DataFrame":
 def _without(keys: "DataFrame", versions: list[RowId]) -> "DataFrame":
     if not versions:
         return keys
-    done = keys.sparkSession.createDataFrame(versions, "key STRING, etag STRING, manifest BIGINT")
-    return keys.join(F.broadcast(done), list(ROW_ID), "left_anti").select(*keys.columns)
+    done = keys.sparkSession.createDataFrame(versions, "row_key STRING, etag STRING, manifest BIGINT")
+    return keys.join(F.broadcast(done), done.columns, "left_anti").select(*keys.columns)
 
 
 def features_rows(featurized: "DataFrame", model_id: str, batch_id: int) -> "DataFrame":

@@ -13,16 +13,17 @@ from typing import Any
 import pyarrow as pa
 from pyspark.sql.datasource import DataSource, DataSourceStreamReader, InputPartition
 
+from conf.naming import Naming, naming_of
 from conf.s3 import control_client, object_store
 from conf.settings import Settings
 from streaming.admission import Admission, Limits
 from streaming.discovery import Arrivals, Discovery, Relisting
 from streaming.ledger import Ledger
 from streaming.listing import Listing
-from streaming.manifests import Listed, Manifests, listed
+from streaming.manifests import Listed, Manifests, Named, listed
 
 FORMAT = "fruits_keys"
-KEYS = "key STRING, etag STRING, size BIGINT, last_modified TIMESTAMP, manifest BIGINT"
+KEYS = "key STRING, etag STRING, size BIGINT, last_modified TIMESTAMP, manifest BIGINT, row_key STRING"
 # With their pauses about as long as GETs are tried again for.
 _ATTEMPTS = 10
 KEYS_ARROW = pa.schema(
@@ -32,6 +33,7 @@ KEYS_ARROW = pa.schema(
         ("size", pa.int64()),
         ("last_modified", pa.timestamp("us", tz="UTC")),
         ("manifest", pa.int64()),
+        ("row_key", pa.string()),
     ]
 )
 
@@ -40,7 +42,7 @@ KEYS_ARROW = pa.schema(
 class Keys(InputPartition):
     """One task's share of the manifests."""
 
-    versions: tuple[Listed, ...]
+    versions: tuple[Named, ...]
 
 
 class KeySource(DataSource):
@@ -109,7 +111,8 @@ class KeyReader(DataSourceStreamReader):
     def partitions(self, start: dict[str, int], end: dict[str, int]) -> Sequence[Keys]:
         manifests = Manifests(object_store(self._settings.storage), self._settings.storage.state_key("manifests"))
         numbers = range(start["manifest"] + 1, end["manifest"] + 1)
-        versions = tuple(version for number in numbers for version in manifests.read(number))
+        listed = (version for number in numbers for version in manifests.read(number))
+        versions = tuple(Named.of(version, self._naming.row_key(version.key)) for version in listed)
         # One a core: the start of another task costs more than it would even out.
         shares = min(self._partitions, len(versions))
         return [Keys(versions[share::shares]) for share in range(shares)]
@@ -137,6 +140,10 @@ class KeyReader(DataSourceStreamReader):
         for other in sorted(manifests.numbers(after=number - 1)):
             self._ledger.take_up(other)
         return manifests.read(number)
+
+    @cached_property
+    def _naming(self) -> Naming:
+        return naming_of(object_store(self._settings.storage), self._settings.storage)
 
     @cached_property
     def _ledger(self) -> Ledger:

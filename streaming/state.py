@@ -9,6 +9,7 @@ from obstore.store import ObjectStore
 
 from conf.delta import open_table
 from conf.errors import REBUILD, ContractError, StateError
+from conf.naming import check_naming, naming_of
 from conf.settings import Storage
 from streaming import checkpoint
 from streaming.checkpoint import Plan
@@ -30,12 +31,15 @@ def check_state(storage: Storage, store: ObjectStore) -> Plan:
         Where the state is missing, damaged or older than a table, or the tables lack rows of micro-batches that it
         knows to be done.
     ContractError
-        Where a table is missing.
+        Where a table is missing, or its keys are hashed by a secret that is not the state's.
     """
     prefix = storage.state_key("checkpoint")
     plan = checkpoint.last_plan(store, prefix)
     query_id = checkpoint.query_id(store, prefix)
     tables = open_tables(storage, planned=plan.batch_id >= 0)
+    naming = naming_of(store, storage)
+    for table, opened in tables.items():
+        check_naming(naming, storage.table_uri(table), opened.metadata().configuration)
     for table, opened in tables.items():
         if plan.batch_id < 0:
             # A ledger that was rebuilt from the tables needs no checkpoint: the first one goes on from it.

@@ -25,6 +25,7 @@ from streaming.featurize import Featurizer
 from streaming.forgetting import LOOK_SECONDS, RETRY_SECONDS, Watch, settle
 from streaming.janitor import Janitor
 from streaming.model import load_model
+from streaming.naming import settle_naming
 from streaming.rebuild import sound_state
 from streaming.reports import Reports
 from streaming.sink import BatchReport, Sink
@@ -120,12 +121,13 @@ def run(
         signed(spark, lease.hold),
         Reports(settings, store, lease) as reports,
     ):
+        naming = settle_naming(settings, store)
         plan = sound_state(storage, store, lease) if rebuild_state else check_state(storage, store)
         settle_model(spark, storage, store, lease, model.recipe.model_id)
         upkeep = upkeep_properties(settings.tables, by_themselves=True)
         for table, made_with in (("features", {MODEL: model.recipe.model_id}), ("rejects", {})):
             lease.check()
-            ensure_table(spark, storage, table, made_with, upkeep)
+            ensure_table(spark, storage, table, naming.properties | made_with, upkeep)
 
         summary = Summary(model.recipe.model_id)
 

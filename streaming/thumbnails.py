@@ -12,7 +12,8 @@ from conf.settings import Settings
 from streaming.archive import archive_key
 from streaming.decode import Photograph, decode
 from streaming.fetch import Fetcher
-from streaming.manifests import Landed
+from streaming.manifests import Listed
+from streaming.naming import with_real_keys
 from streaming.refusal import Refusal
 
 SIDE: Final = 96
@@ -21,8 +22,8 @@ SIDE: Final = 96
 _QUALITY: Final = 60
 
 
-def thumbnails(settings: Settings, versions: Iterable[Landed]) -> Iterator[bytes | None]:
-    """A small WebP of each, in order; None where it has left the store, or was overwritten.
+def thumbnails(settings: Settings, versions: Iterable[Listed]) -> Iterator[bytes | None]:
+    """A small WebP of each row's photograph, in order; None where it has left the store, or was overwritten.
 
     One is held at a time, beside the photographs that are being fetched.
 
@@ -34,7 +35,7 @@ def thumbnails(settings: Settings, versions: Iterable[Landed]) -> Iterator[bytes
     archive = partial(archive_key, settings.storage) if settings.discovery.clean == "archive" else None
     store = object_store(settings.storage)
     fetcher = Fetcher(store, settings.stream.gets_in_flight, settings.images.max_bytes, archive)
-    for _, body in fetcher.fetch(versions):
+    for _, body in fetcher.fetch(with_real_keys(store, settings.storage, versions)):
         try:
             yield None if isinstance(body, Refusal) else thumbnail(body, settings.images.max_pixels)
         except Refusal:

@@ -1,6 +1,6 @@
 """Where photographs that are to be forgotten have left traces: everything that there is of them. Changes nothing."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from obstore.store import ObjectStore
 from conf.delta import dataset, open_tables, reading
 from conf.erasing import CONNECTIONS, Eraser, Version
 from conf.forgetting import Asked, Name, Plan
+from conf.naming import naming_of
 from conf.s3 import control_client, read_object, store_answers
 from conf.settings import Storage
 from conf.spellings import Needles, spellings
@@ -32,29 +33,30 @@ _READS_IN_FLIGHT = 16
 _ANY_TIME = datetime.fromtimestamp(0, UTC)
 
 
-def find(storage: Storage, store: ObjectStore, asked: Asked, row_key: Callable[[str], str] = str) -> Plan:
+def find(storage: Storage, store: ObjectStore, asked: Asked) -> Plan:
     """Everything that the stream, the landing zone and the archive have of what is asked.
 
     Costs a read of all manifests, of the short columns of features and rejects, and of the vectors that are found; a
     listing of what begins like the keys, in the landing zone and the archive.
-
-    Parameters
-    ----------
-    row_key
-        What the tables call a key.
 
     Raises
     ------
     StateError, ContractError, StorageError
         Where state or tables are damaged, or the store fails.
     """
+    naming = naming_of(store, storage)
+    row_key = naming.row_key
+    # Where keys are hashed, one may be asked for as the tables call it.
+    by_name = {key.removeprefix(storage.landing) for key in asked.keys} if naming.secret else set()
     tables = (*TABLES, "reduced")
     opened = dict(zip(tables, open_tables(storage, *tables), strict=True))
     by_content = _of_content(opened["features"], storage, asked.digests)
     entries = [
         entry
         for entry in _listed(store, storage)
-        if asked.picks(entry.key) or (by_content and (row_key(entry.key), entry.etag) in by_content)
+        if asked.picks(entry.key)
+        or (by_name and row_key(entry.key) in by_name)
+        or (by_content and (row_key(entry.key), entry.etag) in by_content)
     ]
     versions = {entry.name for entry in entries}
     with closing(control_client(storage, CONNECTIONS)) as client:
@@ -63,7 +65,7 @@ def find(storage: Storage, store: ObjectStore, asked: Asked, row_key: Callable[[
         versions |= {(version.key, version.etag) for version in landed if version.etag}
         versions |= {name for version in archived if (name := original(storage, version.key)) is not None}
         there = [*objects(eraser, storage, asked, versions)]
-    names = {row_key(key) for key, _ in versions if asked.picks(key)} | {row_key(key) for key in asked.keys}
+    names = {row_key(key) for key, _ in versions if asked.picks(key)} | {row_key(key) for key in asked.keys} | by_name
     rows = {table: _rows(opened[table], storage, asked, names, by_content) for table in TABLES}
     found = {name for table in rows.values() for name in _names(table)}
     # Where the tables say keys as they are, they may know of versions that nothing else does any more.

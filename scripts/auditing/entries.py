@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from conf.delta import reading
 from conf.errors import ContractError
+from conf.naming import naming_of
 from scripts.auditing.pins import Pins
 from scripts.auditing.wrong import LOST, RESTORE, SHOWN, examples, wrong
 from scripts.findings import Finding
@@ -99,6 +100,7 @@ def check_entries(pins: Pins, connection: duckdb.DuckDBPyConnection) -> tuple[En
 
 def _enter(pins: Pins, connection: duckdb.DuckDBPyConnection) -> tuple[set[int], dict[int, Finding]]:
     """Enter what manifests list into table `listed`, and their numbers into `there`; tells what of them is damaged."""
+    naming = naming_of(pins.store, pins.storage)
     manifests, damaged, there = Manifests(pins.store, pins.storage.state_key("manifests")), {}, set()
     connection.execute("CREATE TEMP TABLE listed (key VARCHAR, etag VARCHAR, manifest BIGINT)")
     for pairs in _in_pieces(manifests):
@@ -109,7 +111,7 @@ def _enter(pins: Pins, connection: duckdb.DuckDBPyConnection) -> tuple[set[int],
             else:
                 there.add(number)
                 entries += read
-        columns = [[e.key for e in entries], [e.etag for e in entries], [e.manifest for e in entries]]
+        columns = [[naming.row_key(e.key) for e in entries], [e.etag for e in entries], [e.manifest for e in entries]]
         connection.register("more", pa.table(columns, _SCHEMA))
         connection.execute("INSERT INTO listed FROM more")
     connection.register("there", pa.table({"number": pa.array(sorted(there), pa.int64())}))

@@ -1,6 +1,7 @@
 """The stream: everything that lands is accounted for, once, whatever stops it."""
 
 import hashlib
+import io
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING
 
 import obstore
 import pytest
+from PIL import ExifTags, Image
 
 from conf.errors import ContractError, LeaseError, SettingsError, SetupError, StorageError
 from conf.lease import Holder, Lease, read
 from conf.s3 import control_client, object_store, read_object
 from conf.settings import Settings
+from conf.tables import column_names
 from scripts import sql
 from scripts.accounting import account
 from scripts.fruit_photos import draw_bad_objects, draw_photos
@@ -64,6 +67,38 @@ def test_a_features_row_says_what_the_photograph_was(
     assert row["model_id"].startswith("efficientnet_lite0/")
     assert len(row["features"]) == 1280
     assert row["width"] > 0 < row["height"]
+
+
+def test_nothing_that_a_camera_writes_beside_the_pixels_is_kept(
+    spark: "SparkSession", settings: Settings, drop_files: Drop
+) -> None:
+    photo = Image.open(io.BytesIO(next(iter(GOOD.values())))).convert("RGB")
+    exif = Image.Exif()
+    exif[ExifTags.Base.Artist] = "Anna Meier"
+    exif[ExifTags.Base.Model] = "Orchardcam 7"
+    exif[ExifTags.Base.DateTime] = "2026:05:04 03:02:01"
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSMapDatum] = "48.137N 11.575E"
+    told, bare = io.BytesIO(), io.BytesIO()
+    photo.save(told, "JPEG", exif=exif, comment=b"at the home of Anna Meier")
+    photo.save(bare, "JPEG")
+    assert all(word in told.getvalue() for word in (b"Anna", b"Orchardcam", b"48.137N"))
+    drop_files(
+        {"pear/told.jpg": told.getvalue(), "pear/bare.jpg": bare.getvalue(), "pear/cut.jpg": told.getvalue()[:900]}
+    )
+    run(spark, settings, once=True)
+    found, without = sorted(rows(settings, "features"), key=lambda row: row["key"], reverse=True)
+    (refused,) = rows(settings, "rejects")
+    # All there is room for is what the contract names, and none of that is of the camera's.
+    assert (found.keys(), refused.keys()) == (set(column_names("features")), set(column_names("rejects")))
+    assert found["features"] == without["features"]
+    kept = repr({**found, "features": None}) + repr(refused) + repr(everything_below(settings, "state/"))
+    assert not [word for word in ("Anna", "Orchardcam", "48.137", "2026:05:04") if word in kept]
+
+
+def everything_below(settings: Settings, place: str) -> list[bytes]:
+    store = object_store(settings.storage)
+    found = obstore.list(store, settings.storage.prefix + place).collect()
+    return [bytes(obstore.get(store, meta["path"]).bytes()) for meta in found if meta["size"]]
 
 
 def test_bad_objects_have_their_reason(spark: "SparkSession", settings: Settings, drop_files: Drop) -> None:

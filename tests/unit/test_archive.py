@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conf.settings import Storage
-from streaming.archive import archive_key, can_archive
+from streaming.archive import archive_key, can_archive, original
 from streaming.manifests import Landed
 
 STORAGE = Storage(bucket="fruits", prefix="team/")
@@ -30,6 +30,15 @@ def version(path: str, etag: str = "e1", size: int = 10) -> Landed:
 )
 def test_the_etag_stands_before_the_suffix(path: str, etag: str, name: str) -> None:
     assert archive_key(STORAGE, version(path, etag)) == "team/archive/" + name
+
+
+@given(PARTS, PARTS)
+def test_of_which_version_it_is_can_be_told_from_its_name(path: str, etag: str) -> None:
+    assert original(STORAGE, archive_key(STORAGE, version(path, etag))) == version(path, etag).name
+
+
+def test_what_is_no_archived_version_is_none() -> None:
+    assert original(STORAGE, "team/archive/apple/") is None
 
 
 @given(PARTS, PARTS, PARTS, PARTS)

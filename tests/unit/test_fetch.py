@@ -16,7 +16,7 @@ from conf.s3 import object_store
 from conf.settings import Storage
 from conf.tables import Reason
 from streaming.fetch import Fetcher
-from streaming.manifests import Landed
+from streaming.manifests import Landed, Named
 from streaming.refusal import Refusal
 from tests.waiting import wait_until
 
@@ -146,3 +146,16 @@ def test_what_left_the_landing_zone_comes_from_the_archive(etag: str) -> None:
     ((_, refusal),) = fetcher.fetch([replace(version, etag="e2")])
     assert isinstance(refusal, Refusal)
     assert refusal.reason is Reason(etag)
+
+
+def test_no_message_holds_a_key_that_the_tables_do_not_hold() -> None:
+    named = Named("landing/pear/anna-meier.jpg", "e", 5, datetime.now(UTC), 1, "0123abcd")
+    dead = HTTPStore.from_url(
+        "http://127.0.0.1:9/", client_options={"allow_http": True}, retry_config={"max_retries": 0}
+    )
+    with pytest.raises(StorageError, match="The store failed at 0123abcd: GenericError") as error:
+        list(Fetcher(dead, in_flight=2, max_bytes=1000).fetch([named]))
+    assert "anna" not in str(error.value)
+    ((_, refusal),) = Fetcher(MemoryStore(), 2, 1000).fetch([replace(named, key="landing//anna-meier.jpg")])
+    assert isinstance(refusal, Refusal)
+    assert "anna" not in refusal.detail
