@@ -6,6 +6,7 @@ that makes the difference.
 """
 
 import logging
+from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +32,13 @@ _TABLES = ("reduced", "pca_models")
 _log = logging.getLogger(__name__)
 
 
-def carry_out(spark: "SparkSession", settings: Settings, store: ObjectStore, request: Request) -> None:
+def carry_out(spark: "Callable[[], SparkSession]", settings: Settings, store: ObjectStore, request: Request) -> None:
     """Carry out one request, as far as it is the refresh's; nothing where that is done.
+
+    Parameters
+    ----------
+    spark
+        Called where a session is needed, which it is not before the first refresh.
 
     Raises
     ------
@@ -49,15 +55,15 @@ def carry_out(spark: "SparkSession", settings: Settings, store: ObjectStore, req
     models = ModelTables.open(storage)
     if plan.found["features"] and models.reduced is not None and models.models is not None:
         with Lease(storage, LEASE_SECONDS, "refresh") as lease:
-            delete_versions(spark, storage, "reduced", plan.rows, lease.check)
+            delete_versions(spark(), storage, "reduced", plan.rows, lease.check)
             kept.discard(store, storage)
-        did["pca_version"] = _refit(spark, settings, models)
+        did["pca_version"] = _refit(spark(), settings, models)
         with Lease(storage, LEASE_SECONDS, "refresh") as lease, closing(control_client(storage, CONNECTIONS)) as client:
             eraser = Eraser(client, storage, lease.check)
             lease.check()
-            did["models"] = _drop_models(spark, settings, plan.since, did["pca_version"])
+            did["models"] = _drop_models(spark(), settings, plan.since, did["pca_version"])
             for table in _TABLES:
-                did["versions"][table] = purge(spark, storage, table, eraser, lease.check)
+                did["versions"][table] = purge(spark(), storage, table, eraser, lease.check)
                 eraser.erase_older(storage.table_key(table, ""))
     forgetting.mark(store, storage, request, "reduced", did)
 

@@ -181,12 +181,11 @@ def paths(storage: Storage, request: Request) -> list[str]:
     return [_path(storage, request, name) for name in names]
 
 
-def put_receipt(store: ObjectStore, storage: Storage, request: Request, receipt: Mapping[str, Any]) -> str:
-    """Keep the receipt; tells where."""
+def put_receipt(store: ObjectStore, storage: Storage, request: Request, receipt: Mapping[str, Any]) -> None:
+    """Keep the receipt."""
     path = storage.state_key(f"forgotten/{request.id}.json")
     with store_answers(path):
         obstore.put(store, path, json.dumps(receipt, indent=2).encode())
-    return path
 
 
 def receipts(store: ObjectStore, storage: Storage) -> list[dict[str, Any]]:

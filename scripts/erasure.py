@@ -11,7 +11,7 @@ from obstore.store import ObjectStore
 from conf import forgetting, lease
 from conf.erasing import CONNECTIONS, Eraser
 from conf.errors import DataError, LeaseError
-from conf.forgetting import Plan, Request
+from conf.forgetting import Request
 from conf.lease import Lease
 from conf.s3 import control_client
 from conf.settings import Settings, Storage
@@ -54,28 +54,44 @@ def carry_out(
         Where the store refuses, or state or tables are damaged. What was asked stays asked for.
     """
     storage = settings.storage
-    _have_tables_done(settings, store, request, spark, on_stage)
-    on_stage("Refitting without them")
-    _have_reduced_done(settings, store, request, spark, on_stage)
+    with closing(control_client(storage, CONNECTIONS)) as client:
+        eraser = Eraser(client, storage)
+        if _receipt_of(store, storage, request) is None:
+            _have_tables_done(settings, store, request, spark, on_stage)
+            _have_reduced_done(settings, store, request, spark, on_stage)
+            _prove(settings, store, request, eraser, on_stage)
+        receipt = _receipt_of(store, storage, request)
+        if receipt is None:
+            raise DataError(
+                f"The request {request.id} is gone, and nothing was done of it. Ask again: `fruits forget`."
+            )
+        eraser.erase_keys(forgetting.paths(storage, request))
+    return receipt
+
+
+def _receipt_of(store: ObjectStore, storage: Storage, request: Request) -> dict[str, Any] | None:
+    return next((each for each in forgetting.receipts(store, storage) if each["id"] == request.id), None)
+
+
+def _prove(
+    settings: Settings, store: ObjectStore, request: Request, eraser: Eraser, on_stage: Callable[[str], None]
+) -> None:
+    """See that nothing is left, and write the receipt."""
+    storage = settings.storage
     plan = forgetting.plan_of(store, storage, request)
     tables, reduced = (forgetting.done(store, storage, request, part) for part in ("tables", "reduced"))
     if plan is None or tables is None or reduced is None:
         # Another command has carried it out to its end.
-        return next(each for each in forgetting.receipts(store, storage) if each["id"] == request.id)
-    with closing(control_client(storage, CONNECTIONS)) as client:
-        eraser = Eraser(client, storage)
-        eraser.erase_older(storage.state_key(""))
-        on_stage("Reading every file, to see that nothing is left")
-        proof = prove(storage, store, plan)
-        if proof.found:
-            # All of it is done again then.
-            eraser.erase_keys(forgetting.paths(storage, request)[:-1])
-            raise DataError(_left(proof))
-        key = forgetting.secret(store, storage, create=True)
-        receipt = _receipt(storage, request, key, tables, reduced, proof)
-        forgetting.put_receipt(store, storage, request, receipt)
-        eraser.erase_keys(forgetting.paths(storage, request))
-    return receipt
+        return
+    eraser.erase_older(storage.state_key(""))
+    on_stage("Reading every file, to see that nothing is left")
+    proof = prove(storage, store, plan)
+    if proof.found:
+        # All of it is done again then.
+        eraser.erase_keys(forgetting.paths(storage, request)[:-1])
+        raise DataError(_left(proof))
+    key = forgetting.secret(store, storage, create=True)
+    forgetting.put_receipt(store, storage, request, _receipt(storage, request, key, tables, reduced, proof))
 
 
 def _have_tables_done(
@@ -116,9 +132,10 @@ def _have_reduced_done(
     """When no refresh is at work."""
     from batch.forgetting import carry_out as by_refresh
 
+    on_stage("Refitting without them")
     while _waits(store, settings.storage, request, "reduced"):
         try:
-            by_refresh(spark(), settings, store, request)
+            by_refresh(spark, settings, store, request)
         except LeaseError:
             on_stage("Waiting for a refresh to end")
             time.sleep(_LOOK_SECONDS)
@@ -164,8 +181,3 @@ def _receipt(
         },
         "not_reached": list(NOT_REACHED),
     }
-
-
-def found_of(plan: Plan) -> dict[str, int]:
-    """What there is, where there is any."""
-    return {where: count for where, count in plan.found.items() if count}

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
     from conf.forgetting import Asked, Request
+    from scripts.progress import Bar
 
 _WHERE = {
     "landing": "in the landing zone",
@@ -57,10 +58,10 @@ def command(
     --resume, or with the same words again.
 
     \b
-    fruits forget pear/anna.jpg --dry-run
-    fruits forget pear/anna.jpg pear/anna-2.jpg --yes
-    fruits forget --prefix pear/anna- --yes --receipt anna.json
-    fruits forget --resume --yes
+    fruits forget pear/7.jpg --dry-run
+    fruits forget pear/7.jpg pear/8.jpg --yes
+    fruits forget --prefix apple/7 --yes --receipt receipt.json
+    fruits forget --resume
     """
     if resume == bool(keys or prefixes or digests):
         raise click.UsageError("Say what: KEY, --prefix or --sha256; or --resume alone, for what was asked before.")
@@ -121,7 +122,7 @@ def _forget(
             return
         raise DataError(
             f"There is nothing of that in {storage.uri('', 's3')}. A key is what the column `key` of a table says, or "
-            "a path in the landing zone: `fruits forget pear/anna.jpg`."
+            "a path in the landing zone: `fruits forget pear/7.jpg`."
         )
     _show(plan.found)
     if dry_run:
@@ -165,7 +166,7 @@ def _carry_out(
 
         for request in requests:
             with bar("Forgetting") as shown:
-                told = carry_out(settings, store, request, spark, shown.says)
+                told = carry_out(settings, store, request, spark, _Stages(shown).begin)
             body = json.dumps(told, indent=2)
             if receipt:
                 receipt.write_text(body + "\n", encoding="utf-8")
@@ -181,6 +182,20 @@ def _carry_out(
                 )
                 if twins := proof["rows_of_the_same_bytes"]:
                     say(f"{twins} rows of other keys are of the same bytes, and stay: --sha256 is for these.")
+
+
+class _Stages:
+    """Says which stage it is in; of one that may last as long as others please, also where nobody watches."""
+
+    def __init__(self, shown: "Bar") -> None:
+        self._shown = shown
+        self._last = ""
+
+    def begin(self, stage: str) -> None:
+        self._shown.says(stage)
+        if stage != self._last and stage.startswith("Waiting"):
+            say(f"{stage}.")
+        self._last = stage
 
 
 def _forgotten(storage: Storage, store: "ObjectStore", asked: "Asked") -> str | None:

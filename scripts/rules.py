@@ -167,7 +167,12 @@ def _upkeep(a: Accounting, _: Settings) -> Iterator[Finding]:
 def _forgetting(a: Accounting, _: Settings) -> Iterator[Finding]:
     if a.forgetting:
         says = f"{count(a.forgetting, 'request')} to forget photographs not carried out to the end."
-        yield Finding("forgetting", Severity.WARNING, says, "if no `fruits forget` runs: fruits forget --resume")
+        yield Finding("forgetting", Severity.WARNING, says, "where none runs: fruits forget --resume")
+    if a.dropped_again:
+        says = f"{count(a.dropped_again, 'forgotten photograph')} dropped again: in the landing zone, and not taken in."
+        yield Finding(
+            "dropped_again", Severity.WARNING, says, "see who drops them, then erase them again: fruits forget"
+        )
 
 
 def _discovery(a: Accounting, settings: Settings) -> Iterator[Finding]:

@@ -8,6 +8,15 @@ from scripts.fruits import fruits
 
 def reprocess(settings: Settings, *words: str) -> Result:
     """Run `fruits reprocess` with these words."""
+    return _run(settings, "reprocess", *words)
+
+
+def forget(settings: Settings, *words: str) -> Result:
+    """Run `fruits forget` with these words."""
+    return _run(settings, "forget", *words)
+
+
+def _run(settings: Settings, command: str, *words: str) -> Result:
     storage = settings.storage
     given = [f"--set=storage.{name}={getattr(storage, name)}" for name in ("bucket", "prefix", "endpoint")]
-    return CliRunner().invoke(fruits, ["reprocess", "--profile", "test", *given, *words])
+    return CliRunner().invoke(fruits, [command, "--profile", "test", *given, *words])

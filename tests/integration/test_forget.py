@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +26,11 @@ from scripts.accounting import account
 from scripts.erasure import carry_out
 from scripts.fruit_photos import draw_bad_objects, draw_photos
 from scripts.session import override
+from streaming.checkpoint import query_id
 from streaming.manifests import Landed, Manifests
 from streaming.state import check_state
 from streaming.stream import run
+from tests.integration.commands import forget as command
 from tests.integration.tables import rows, versions
 from tests.waiting import wait_until
 
@@ -52,6 +56,15 @@ def filled(spark: "SparkSession", settings: Settings, drop_files: Drop) -> Setti
 
 def keys(settings: Settings, *names: str) -> Asked:
     return Asked(keys=tuple(settings.storage.landing + name for name in names))
+
+
+def committed(settings: Settings) -> int | None:
+    """The last batch that features knows of."""
+    query = query_id(object_store(settings.storage), settings.storage.state_key("checkpoint"))
+    opened = open_table(settings.storage, "features")
+    assert opened is not None
+    assert query is not None
+    return opened.transaction_version(query)
 
 
 def landed(settings: Settings, name: str) -> Landed:
@@ -82,6 +95,7 @@ def test_nothing_of_it_is_left_in_any_version_and_nothing_else_is_lost(
 ) -> None:
     settings, landing = filled, filled.storage.landing
     vectors = {row["key"]: row["features"] for row in rows(settings, "features")}
+    last_batch = committed(settings)
     receipt = forget(spark, settings, keys(settings, FIRST, SPOILT))
     assert [name for name, _ in versions(settings, "features")] == [SECOND, *REST]
     assert [name for name, _ in versions(settings, "rejects")] == sorted(set(BAD) - {SPOILT})
@@ -97,6 +111,7 @@ def test_nothing_of_it_is_left_in_any_version_and_nothing_else_is_lost(
     features = open_table(settings.storage, "features")
     assert features is not None
     assert open_table(settings.storage, "features", features.version() - 2) is None
+    assert committed(settings) == last_batch, "or a batch that is run again would be committed twice"
     assert all(row["features"] == vectors[row["key"]] for row in rows(settings, "features"))
     # The store goes on. Dropped again with the same bytes it is not taken in, anything else is; all is accounted for.
     drop_files({FIRST: GOOD[FIRST], "kiwi/new.jpg": GOOD[SECOND]})
@@ -104,6 +119,7 @@ def test_nothing_of_it_is_left_in_any_version_and_nothing_else_is_lost(
     assert landing + FIRST not in {row["key"] for row in rows(settings, "features")}
     found = account(settings.storage)
     assert (found.waiting, found.under_way, found.unlisted, found.refusal) == (0, 0, 0, None)
+    assert (found.dropped_again, found.forgetting) == (1, 0)
     assert found.discovered == found.features + sum(found.rejects.values())
     assert refresh(spark, settings).rows == len(GOOD)
 
@@ -220,3 +236,37 @@ def store_receipt(settings: Settings, request: Request) -> bytes:
     body = read_object(object_store(settings.storage), settings.storage.state_key(f"forgotten/{request.id}.json"))
     assert body is not None
     return body
+
+
+def test_the_command_counts_first_and_erases_when_told(
+    spark: "SparkSession", settings: Settings, drop_files: Drop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # The session is the tests' own.
+    monkeypatch.setattr("conf.spark.stop", lambda _: None)
+    handlers = {end: signal.getsignal(end) for end in (signal.SIGINT, signal.SIGTERM)}
+    drop_files({"pear/a.jpg": GOOD[FIRST], "pear/b.jpg": GOOD[SECOND], "apple/a.jpg": GOOD[REST[0]]})
+    run(spark, settings, once=True)
+    nowhere = command(settings, "pear/c.jpg", "--yes")
+    assert (nowhere.exit_code, "There is nothing of that in" in nowhere.stderr) == (1, True), nowhere
+    counted = command(settings, "--prefix", "pear/", "--dry-run")
+    assert counted.exit_code == 0
+    assert [line.split() for line in counted.stdout.splitlines()] == [
+        ["2", "in", "the", "landing", "zone"],
+        ["2", "listed", "by", "manifests"],
+        ["2", "rows", "of", "features"],
+    ]
+    assert command(settings, "--prefix", "pear/").exit_code == 2, "nobody can be asked"
+    assert len(rows(settings, "features")) == 3
+    receipt = tmp_path / "receipt.json"
+    try:
+        erased = command(settings, "--prefix", "pear/", "--yes", "--receipt", str(receipt))
+    finally:
+        for end, handler in handlers.items():
+            signal.signal(end, handler)
+    assert (erased.exit_code, erased.stdout) == (0, counted.stdout), erased
+    assert json.loads(receipt.read_text())["removed"]["features"] == 2
+    assert "pear" not in receipt.read_text()
+    assert [name for name, _ in versions(settings, "features")] == ["apple/a.jpg"]
+    again = command(settings, "--prefix", "pear/", "--yes")
+    assert (again.exit_code, "forgotten already" in again.stderr) == (0, True), again
+    assert "Nothing waits" in command(settings, "--resume").stderr

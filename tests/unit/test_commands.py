@@ -53,6 +53,20 @@ def test_no_command_is_left_out_of_the_reference() -> None:
     assert all(f"`FRUITS_{name.upper().replace('.', '__')}`" in said for name, _ in flatten(load("local")))
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ([], "Say what"),
+        (["a.jpg", "--resume"], "Say what"),
+        (["--resume", "--dry-run"], "leave out --dry-run"),
+        (["--sha256", "ab"], "is no sha256"),
+    ],
+)
+def test_what_to_forget_is_said_in_one_way(words: list[str], says: str) -> None:
+    said = CliRunner().invoke(fruits, ["forget", *words])
+    assert (said.exit_code, says in said.output) == (2, True), said.output
+
+
 def test_the_shell_completes_commands_and_options() -> None:
     for words, at, completes in [("fruits str", "1", "stream"), ("fruits export --sp", "2", "--space")]:
         asked = {"_FRUITS_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": at}

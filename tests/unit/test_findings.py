@@ -48,6 +48,8 @@ CASES: list[tuple[dict[str, Any], dict[str, Severity]]] = [
     ({"features_since_pca": None}, {"stale": Severity.WARNING}),
     ({"model_id": OTHER, "pca_model_id": OTHER}, {"other_model": Severity.WARNING}),
     ({"set_aside": 1}, {"set_aside": Severity.WARNING}),
+    ({"forgetting": 1}, {"forgetting": Severity.WARNING}),
+    ({"dropped_again": 2}, {"dropped_again": Severity.WARNING}),
     ({"features_files": 101, "features_bytes": 101 * 2**20}, {"small_files": Severity.WARNING}),
     ({"landed": 100_001}, {"long_listing": Severity.WARNING}),
 ]
