@@ -160,7 +160,7 @@ def test_nothing_but_the_bucket_outlives_the_stack(stack: Any, template: dict[st
     stays = {
         name for name in stack().resources if template["Resources"][name].get("DeletionPolicy", "Delete") != "Delete"
     }
-    assert stays == {"Bucket", "BucketPolicy"}
+    assert stays == {"Bucket"}
 
 
 @each_stack
@@ -492,6 +492,12 @@ def test_alarms_look_at_metrics_that_there_are_and_tell_the_topic(stack: Any, na
         queries = [query["MetricStat"]["Metric"] for query in alarm.get("Metrics", []) if "MetricStat" in query]
         for metric in queries or [alarm]:
             assert metric["Namespace"].startswith("AWS/") or metric["MetricName"] in ours
+
+
+def test_operations_explain_each_alarm() -> None:
+    explained = OPERATIONS.read_text(encoding="utf-8").partition("### Alarms on AWS")[2].partition("\n## ")[0]
+    names = {alarm["AlarmName"] for make in STACKS for alarm in make().answers["alarms"]}
+    assert set(re.findall(r"^\| `(fruits-\w+)`", explained, re.MULTILINE)) == names
 
 
 def test_a_stream_that_died_and_a_stream_that_nobody_started_are_told() -> None:
