@@ -237,6 +237,8 @@ NOT_FOR = {
         *((action, "tables/features/x") for action in (WRITE, DELETE)),
         *((action, "state/lease.json") for action in (WRITE, DELETE)),
         *((action, "state/manifests/1") for action in (WRITE, DELETE)),
+        # What tells whose keys the hashes are of.
+        *((READ, f"state/{name}") for name in ("key-secret", "forgotten/secret", "manifests/1")),
         (WRITE, "artefacts/1.0/run.py"),
     },
 }
