@@ -5,6 +5,7 @@ FruitsError
 ├── SetupError      this machine lacks something (Java, a jar, weights): install it
 │   └── WorkerDiedError  a Python worker of Spark's ended in the middle of its work: give it memory
 ├── StorageError    the object store refuses, is not there, or does not answer: mend access
+├── CloudError      AWS refuses or fails a part of a deployment: mend what it names, and run it again
 ├── ContractError   tables or state belong to another model or version: choose which to keep
 │   └── StateError  the state is lost, damaged or older than its tables: restore it, or rebuild it from them
 ├── LeaseError      another stream or refresh works on this store: wait for it, or stop it
@@ -32,6 +33,14 @@ class WorkerDiedError(SetupError):
 
 class StorageError(FruitsError):
     """The object store refuses, is missing or does not answer."""
+
+
+class CloudError(FruitsError):
+    """AWS refuses a part of a deployment, or has failed it; `code` is AWS's own word, where there is one."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class ContractError(FruitsError):

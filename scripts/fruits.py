@@ -29,6 +29,8 @@ COMMANDS = (
     "config",
     "doctor",
     "costs",
+    "deploy",
+    "undeploy",
 )
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from conf.errors import SetupError
 from scripts.deployment.costs import machines
 
-BUNDLE = Path(__file__).parents[2] / "deploy" / "databricks"
+_INSTALLED = Path(__file__).with_name("bundle")
+BUNDLE = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[2] / "deploy" / "databricks"
 INSTALL = "docs.databricks.com/aws/en/dev-tools/cli"
 CLI = "databricks"
 _FILES = ("databricks.yml", "task.py")

@@ -1,0 +1,206 @@
+"""From what is deployed to nothing that costs: each step looks at what is there first, and a look around ends it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from conf.errors import CloudError
+from scripts.deployment import ec2, emr
+from scripts.deployment import stack as stacks
+from scripts.deployment.deployment import account_of
+from scripts.deployment.prices import prices
+from scripts.deployment.stack import TAG, Stack, nothing
+from scripts.deployment.steps import Cloud
+
+_ABSENT = {"404", "NoSuchBucket"}
+_MANY = 1000
+_COUNTED = 100_000
+"""So many object versions are counted for what they cost; counting more takes long."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a bucket holds."""
+
+    bucket: str
+    versions: int
+    bytes: int
+    is_all: bool
+    """Whether all were counted."""
+
+    @property
+    def usd_per_month(self) -> float:
+        """What S3 asks to keep that many bytes."""
+        return self.bytes / 1e9 * float(prices()["s3"]["gb_month"])
+
+
+@dataclass(frozen=True)
+class Left:
+    """A kind of thing that was looked for, and which of it are still there."""
+
+    kind: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Undeployed:
+    """What is left after all."""
+
+    name: str
+    region: str
+    looked: tuple[Left, ...]
+    kept: Data | None
+    """The bucket, where its data was to stay."""
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing is left but what was to stay."""
+        return all(not left.names for left in self.looked)
+
+
+def bucket_of(cloud: Cloud, name: str) -> str:
+    """The bucket of a deployment, also of one whose stack is gone."""
+    stack = stacks.find(cloud, name)
+    told = (stack.outputs.get("BucketName") or stack.parameters.get("BucketName")) if stack else None
+    return told or f"{name}-{account_of(cloud)}-{cloud.region}"
+
+
+def data_of(cloud: Cloud, bucket: str) -> Data | None:
+    """What a bucket holds; None where there is none, or it is somebody else's."""
+    try:
+        cloud.ask("s3", "head_bucket", Bucket=bucket)
+    except CloudError as error:
+        if error.code in _ABSENT:
+            return None
+        raise
+    versions = size = 0
+    for page in cloud.pages("s3", "list_object_versions", Bucket=bucket):
+        versions += len(page.get("Versions", [])) + len(page.get("DeleteMarkers", []))
+        size += sum(version["Size"] for version in page.get("Versions", []))
+        if versions >= _COUNTED:
+            return Data(bucket, versions, size, is_all=False)
+    return Data(bucket, versions, size, is_all=True)
+
+
+def undeploy(
+    cloud: Cloud,
+    name: str,
+    bucket: str,
+    *,
+    delete_data: bool,
+    end_elsewhere: Callable[[Stack], None] = nothing,
+    on_deleted: Callable[[int], None] = nothing,
+) -> Undeployed:
+    """Take a deployment away: what runs, then the stack, then, if so told, the data; and look that nothing is left.
+
+    Parameters
+    ----------
+    cloud
+    name
+    bucket
+    delete_data
+    end_elsewhere
+        Ends the jobs of a stack that AWS does not run.
+    on_deleted
+        Is told how many objects are gone.
+
+    Raises
+    ------
+    CloudError
+        Where AWS refuses or fails a step. Run again, it goes on where it was.
+    """
+    stack = stacks.settled(cloud, name)
+    if stack and stack.is_there and stack.tags.get(TAG) != name:
+        raise CloudError(
+            f"The stack {name} in {cloud.region} is not one that `fruits deploy` has made: it stays. "
+            "Look at --name and --region."
+        )
+    if stack and stack.parameters.get("Platform") == "databricks":
+        end_elsewhere(stack)
+    ec2.end(cloud, ec2.active(cloud, name))
+    if stack and "ApplicationId" in stack.outputs:
+        emr.stop(cloud, stack.outputs["ApplicationId"])
+    if stack:
+        cloud.tell("Deleting the stack")
+        stacks.delete(cloud, name)
+    # Only now does nothing write to it any more.
+    if delete_data:
+        _delete_bucket(cloud, bucket, on_deleted)
+    kept = None if delete_data else data_of(cloud, bucket)
+    cloud.tell("Looking for what is left")
+    looked = tuple(_left(cloud, name, bucket, is_kept=kept is not None))
+    return Undeployed(name, cloud.region, looked, kept)
+
+
+def _delete_bucket(cloud: Cloud, bucket: str, on_deleted: Callable[[int], None]) -> None:
+    """Delete all versions of all objects, what was never uploaded to its end, and the bucket."""
+    cloud.tell("Deleting the data")
+    try:
+        for page in cloud.pages("s3", "list_object_versions", Bucket=bucket):
+            versions = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+            named = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in versions]
+            for begin in range(0, len(named), _MANY):
+                some = named[begin : begin + _MANY]
+                answer = cloud.ask("s3", "delete_objects", Bucket=bucket, Delete={"Objects": some, "Quiet": True})
+                for error in answer.get("Errors", []):
+                    raise CloudError(f"{error['Key']} cannot be deleted: {error['Message']} ({error['Code']}).")
+                on_deleted(len(some))
+        for upload in cloud.listed("s3", "list_multipart_uploads", "Uploads", Bucket=bucket):
+            named_upload = {"Bucket": bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
+            cloud.ask("s3", "abort_multipart_upload", **named_upload)
+        cloud.ask("s3", "delete_bucket", Bucket=bucket)
+    except CloudError as error:
+        if error.code not in _ABSENT:
+            raise
+
+
+def _left(cloud: Cloud, name: str, bucket: str, *, is_kept: bool) -> Iterator[Left]:
+    """Whatever AWS lists of this deployment, kind by kind, by name and then by tag."""
+
+    def named(service: str, operation: str, member: str, field: str | None, **asked: Any) -> tuple[str, ...]:
+        found = cloud.listed(service, operation, member, **asked)
+        names = [item[field] if field else item for item in found]
+        return tuple(one for one in names if _is_ours(one.rpartition(":")[2].rpartition("/")[2], name))
+
+    applications = cloud.listed("emr-serverless", "list_applications", "applications")
+    yield Left(
+        "EMR Serverless applications",
+        tuple(
+            one["id"] for one in applications if _is_ours(one.get("name", ""), name) and one["state"] != "TERMINATED"
+        ),
+    )
+    yield Left("EMR clusters", tuple(ec2.active(cloud, name)))
+    yield Left("S3 buckets", () if is_kept or not _exists(cloud, bucket) else (bucket,))
+    yield Left("SQS queues", named("sqs", "list_queues", "QueueUrls", None, QueueNamePrefix=name))
+    yield Left("SNS topics", named("sns", "list_topics", "Topics", "TopicArn"))
+    yield Left("schedules", named("scheduler", "list_schedules", "Schedules", "Name", NamePrefix=name))
+    yield Left("alarms", named("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName", AlarmNamePrefix=name))
+    groups = cloud.listed("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=f"/fruits/{name}")
+    yield Left("log groups", tuple(one["logGroupName"] for one in groups if one["logGroupName"] == f"/fruits/{name}"))
+    yield Left("anything else that bears its tag", tuple(_tagged(cloud, name, bucket if is_kept else None)))
+
+
+def _tagged(cloud: Cloud, name: str, kept: str | None) -> Iterator[str]:
+    """What AWS still lists under the deployment's tag; it does so for a while of some things that are gone."""
+    asked = [{"Key": TAG, "Values": [name]}]
+    for one in cloud.listed("resourcegroupstaggingapi", "get_resources", "ResourceTagMappingList", TagFilters=asked):
+        arn = one["ResourceARN"]
+        # Ended jobs and clusters stay in lists, and cost nothing.
+        if ":::" + str(kept) not in arn and "/jobruns/" not in arn and ":cluster/" not in arn:
+            yield arn
+
+
+def _is_ours(one: str, name: str) -> bool:
+    """Whether a thing's name is the deployment's, or begins with that and a dash."""
+    return one == name or one.startswith(f"{name}-")
+
+
+def _exists(cloud: Cloud, bucket: str) -> bool:
+    try:
+        cloud.ask("s3", "head_bucket", Bucket=bucket)
+    except CloudError as error:
+        # Somebody else's is none of ours.
+        if error.code in _ABSENT | {"403", "AccessDenied", "301"}:
+            return False
+        raise
+    return True

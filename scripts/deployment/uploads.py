@@ -1,0 +1,44 @@
+"""The artefacts' way into the bucket: each file once, as what it holds is part of the folder's name."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from conf.errors import CloudError
+from scripts.deployment.steps import Cloud
+
+_SUM = "sha256"
+
+
+def upload(cloud: Cloud, bucket: str, version: str, files: Iterable[Path]) -> None:
+    """Put what is not there yet, or not whole, below `artefacts/<version>/`."""
+    for file in files:
+        key = f"artefacts/{version}/{file.name}"
+        digest = _digest(file) if file.is_file() else "<sha256 of the file>"
+        if _held(cloud, bucket, key) != digest:
+            cloud.tell(f"Uploading {file.name}")
+            cloud.ask(
+                "s3",
+                "upload_file",
+                Filename=str(file),
+                Bucket=bucket,
+                Key=key,
+                # S3 holds what arrives to a sum as well.
+                ExtraArgs={"Metadata": {_SUM: digest}, "ChecksumAlgorithm": "SHA256"},
+            )
+
+
+def _held(cloud: Cloud, bucket: str, key: str) -> str:
+    """The sum of what the bucket has; empty where it has nothing."""
+    try:
+        held: str = cloud.ask("s3", "head_object", Bucket=bucket, Key=key).get("Metadata", {}).get(_SUM, "")
+    except CloudError as error:
+        if error.code not in {"404", "NoSuchKey"}:
+            raise
+        return ""
+    return held
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, _SUM).hexdigest()

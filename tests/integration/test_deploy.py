@@ -1,0 +1,226 @@
+"""A deployment in an account of moto's: made, made again, killed in between, taken away."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from scripts.deployment import deployment, ec2, emr, teardown
+from scripts.deployment.artefacts import Artefacts
+from scripts.deployment.plan import Deployed, Plan
+from scripts.deployment.steps import Aws, Call
+from tests.integration.account import ACCOUNT, REGION, account
+
+pytestmark = pytest.mark.filterwarnings("ignore:Tried to parse AWS")  # moto passes over some resources
+PLAN = Plan("emr", REGION)
+BUCKET = f"fruits-{ACCOUNT}-{REGION}"
+
+
+@pytest.fixture(autouse=True)
+def _account() -> Iterator[None]:
+    with account():
+        yield
+
+
+@pytest.fixture
+def artefacts(tmp_path: Path) -> Artefacts:
+    return built(tmp_path, "1")
+
+
+def built(folder: Path, version: str) -> Artefacts:
+    """Small ones in the place of those that take a minute to build."""
+    files = tuple(folder / name for name in ("fruits-0-py3-none-any.whl", "environment.tar.gz", "run.py"))
+    for file in files:
+        file.write_text(f"{file.name} {version}")
+    return Artefacts(version, files, ())
+
+
+@cache
+def aws() -> Aws:
+    """One for all tests: to make a client takes longer than what most of them do."""
+    return Aws(REGION, on_call=lambda call: watching[-1](call))
+
+
+@cache
+def client(service: Any) -> Any:
+    return boto3.client(service, REGION)
+
+
+watching: list[Callable[[Call], None]] = [lambda call: None]
+
+
+@contextmanager
+def watched(on_call: Callable[[Call], None]) -> Iterator[None]:
+    watching.append(on_call)
+    try:
+        yield
+    finally:
+        watching.pop()
+
+
+def deploy(artefacts: Artefacts, plan: Plan = PLAN, platform: Any = emr) -> Deployed:
+    return deployment.deploy(aws(), platform, plan, lambda: artefacts)
+
+
+def undeploy(*, delete_data: bool = True) -> teardown.Undeployed:
+    return teardown.undeploy(aws(), "fruits", BUCKET, delete_data=delete_data)
+
+
+def jobs() -> list[Any]:
+    """All that were ever started, as AWS tells of each."""
+    emr_serverless = client("emr-serverless")
+    return [
+        emr_serverless.get_job_run(applicationId=application["id"], jobRunId=job["id"])["jobRun"]
+        for application in emr_serverless.list_applications()["applications"]
+        for job in emr_serverless.list_job_runs(applicationId=application["id"])["jobRuns"]
+    ]
+
+
+def stored() -> list[str]:
+    return [one["Key"] for one in client("s3").list_objects_v2(Bucket=BUCKET).get("Contents", [])]
+
+
+class Kill(BaseException):
+    """The process ends here."""
+
+
+class Killer:
+    """Ends it before the n-th request that changes something."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def __call__(self, call: Call) -> None:
+        if call.changes:
+            if not self.left:
+                raise Kill
+            self.left -= 1
+
+
+def test_a_deployment_has_its_files_its_stream_and_its_schedule(artefacts: Artefacts) -> None:
+    done = deploy(artefacts)
+    assert (done.bucket, done.running.state, done.running.is_new) == (BUCKET, "RUNNING", True)
+    assert stored() == [f"artefacts/1/{name}" for name in ("environment.tar.gz", "fruits-0-py3-none-any.whl", "run.py")]
+    (job,) = jobs()
+    assert job["jobDriver"]["sparkSubmit"]["entryPoint"] == f"s3://{BUCKET}/artefacts/1/run.py"
+    schedule = client("scheduler").get_schedule(Name="fruits-refresh")
+    assert (schedule["State"], schedule["ScheduleExpression"]) == ("ENABLED", "rate(6 hours)")
+    assert f"s3://{BUCKET}/artefacts/1/run.py" in schedule["Target"]["Input"]
+    tags = client("cloudformation").describe_stacks(StackName="fruits")["Stacks"][0]["Tags"]
+    assert tags == [{"Key": "fruits:deployment", "Value": "fruits"}]
+
+
+def test_deployed_again_nothing_is_made_twice(artefacts: Artefacts) -> None:
+    first = deploy(artefacts)
+    changes: list[Call] = []
+    with watched(changes.append):
+        again = deploy(artefacts)
+    assert again == replace(first, running=replace(first.running, is_new=False))
+    # A change set that would change nothing, twice.
+    assert {call.operation for call in changes if call.changes} == {"create_change_set", "delete_change_set"}
+    assert len(jobs()) == 1
+
+
+def test_another_version_takes_the_place_of_the_one_that_runs(artefacts: Artefacts, tmp_path: Path) -> None:
+    deploy(artefacts)
+    done = deploy(built(tmp_path, "2"))
+    assert sorted(job["state"] for job in jobs()) == ["CANCELLED", "RUNNING"]
+    assert next(job for job in jobs() if job["state"] == "RUNNING")["jobRunId"] == done.running.id
+    target = client("scheduler").get_schedule(Name="fruits-refresh")["Target"]
+    assert "artefacts/2/" in target["Input"]
+    assert "artefacts/1/" not in target["Input"]
+
+
+def test_back_to_an_earlier_version_starts_it_anew(artefacts: Artefacts, tmp_path: Path) -> None:
+    first = deploy(artefacts)
+    deploy(built(tmp_path, "2"))
+    third = deploy(built(tmp_path, "1"))
+    assert third.running.id != first.running.id
+    assert [job["state"] for job in jobs()].count("RUNNING") == 1
+
+
+def test_more_room_is_given_to_a_stopped_application(artefacts: Artefacts) -> None:
+    """moto refuses, as AWS does, to change one that runs."""
+    deploy(artefacts)
+    deploy(artefacts, replace(PLAN, workers=PLAN.workers._replace(most=20)))
+    assert sorted(job["state"] for job in jobs()) == ["CANCELLED", "RUNNING"]
+
+
+@pytest.mark.parametrize("after", range(8))
+def test_killed_anywhere_it_goes_on_where_it_was(artefacts: Artefacts, after: int) -> None:
+    with pytest.raises(Kill), watched(Killer(after)):
+        deploy(artefacts)
+    done = deploy(artefacts)
+    assert [job["jobRunId"] for job in jobs()] == [done.running.id]
+    assert len(stored()) == 3
+    assert len(client("emr-serverless").list_applications()["applications"]) == 1
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_undeployed_nothing_is_left_but_what_is_kept(artefacts: Artefacts, keeps: bool) -> None:
+    deploy(artefacts)
+    client("s3").put_object(Bucket=BUCKET, Key="landing/pear/1.jpg", Body=b"pear")
+    done = undeploy(delete_data=not keeps)
+    assert done.is_clean, done
+    assert (done.kept and done.kept.versions) == (4 if keeps else None)
+    assert client("scheduler").list_schedules()["Schedules"] == []
+    assert [one["state"] for one in client("emr-serverless").list_applications()["applications"]] == ["TERMINATED"]
+
+
+def test_all_versions_go_and_what_was_never_uploaded_to_its_end(artefacts: Artefacts) -> None:
+    deploy(artefacts)
+    s3 = client("s3")
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    for body in (b"1", b"2"):
+        s3.put_object(Bucket=BUCKET, Key="landing/pear/1.jpg", Body=body)
+    s3.delete_object(Bucket=BUCKET, Key="landing/pear/1.jpg")
+    s3.create_multipart_upload(Bucket=BUCKET, Key="landing/pear/2.jpg")
+    done = undeploy()
+    assert done.is_clean
+    assert s3.list_buckets()["Buckets"] == []
+
+
+@pytest.mark.parametrize("after", range(5))
+def test_undeploying_killed_anywhere_goes_on_where_it_was(artefacts: Artefacts, after: int) -> None:
+    deploy(artefacts)
+    with pytest.raises(Kill), watched(Killer(after)):
+        undeploy()
+    assert teardown.bucket_of(aws(), "fruits") == BUCKET
+    assert undeploy().is_clean
+    assert client("s3").list_buckets()["Buckets"] == []
+
+
+def test_what_was_forgotten_is_found_by_the_look_around(artefacts: Artefacts) -> None:
+    deploy(artefacts)
+    client("sqs").create_queue(QueueName="fruits-forgotten")
+    client("sqs").create_queue(QueueName="fruitsalad")
+    done = undeploy()
+    assert not done.is_clean
+    (queues,) = [left.names for left in done.looked if left.kind == "SQS queues"]
+    assert [url.rpartition("/")[2] for url in queues] == ["fruits-forgotten"]
+
+
+def test_a_cluster_is_started_once_and_ended_with_the_rest(artefacts: Artefacts) -> None:
+    plan = Plan("ec2", REGION, subnets=("subnet-1",))
+    first = deploy(artefacts, plan, ec2)
+    again = deploy(artefacts, plan, ec2)
+    assert (first.running.is_new, again.running.is_new, again.running.id) == (True, False, first.running.id)
+    steps = [step["Name"] for step in client("emr").list_steps(ClusterId=first.running.id)["Steps"]]
+    assert sorted(steps) == ["fruits-refresh", "fruits-stream"]
+    bigger = deploy(artefacts, replace(plan, workers=plan.workers._replace(most=8)), ec2)
+    assert list(ec2.active(aws(), "fruits")) == [bigger.running.id]
+    assert undeploy().is_clean
+    assert ec2.active(aws(), "fruits") == {}
+
+
+def test_a_cluster_of_the_same_name_that_is_not_ours_goes_on(artefacts: Artefacts) -> None:
+    instances = {"InstanceCount": 1, "MasterInstanceType": "m5.xlarge", "KeepJobFlowAliveWhenNoSteps": True}
+    others = client("emr").run_job_flow(Name="fruits", ReleaseLabel="emr-7.9.0", Instances=instances)["JobFlowId"]
+    deploy(artefacts)
+    undeploy()
+    assert client("emr").describe_cluster(ClusterId=others)["Cluster"]["Status"]["State"] == "WAITING"
