@@ -1,10 +1,10 @@
 """`fruits undeploy`: takes a deployment away, and shows that nothing is left that costs."""
 
-import sys
 from typing import Any
 
 import click
 
+from scripts.deployment import options
 from scripts.deployment.options import on_aws, region_of, rehearse, takes_place
 from scripts.session import HOME, say
 
@@ -80,13 +80,13 @@ def _deletes(data: Any, keeps_data: bool | None, yes: bool) -> bool:
     """Whether the data goes: as told, and never without a word to that."""
     from scripts.deployment import shown
 
-    if keeps_data or (keeps_data is None and (yes or not sys.stdin.isatty())):
+    if keeps_data or (keeps_data is None and (yes or not options.somebody_answers())):
         return False
     say(f"The bucket {shown.held(data)}.")
     if keeps_data is None:
         return click.confirm("Delete it, with all photographs and tables?", default=False, err=True)
     if yes:
         return True
-    if not sys.stdin.isatty():
+    if not options.somebody_answers():
         raise click.UsageError("--delete-data asks first, and there is nobody to answer: add --yes.")
     return click.confirm("Delete it, with all photographs and tables?", default=False, abort=True, err=True)

@@ -15,6 +15,7 @@ from scripts.deployment.steps import Cloud
 MANAGED_TAG = "for-use-with-amazon-emr-managed-policies"
 ACTIVE = ["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING"]
 _GONE = {"TERMINATING", "TERMINATED", "TERMINATED_WITH_ERRORS"}
+_RELEASE = "emr-spark-8.1.0"
 _MAIN = "m5.xlarge"
 _SPOT = ("m5.xlarge", "m5a.xlarge", "m6i.xlarge", "m6a.xlarge")
 """Of the same size, so that a spot price or a shortage of one is none of the others."""
@@ -39,7 +40,7 @@ def cluster_request(plan: Plan, stack: Stack, version: str) -> dict[str, Any]:
     refresh = _step(plan, stack, version, "refresh", *(("--every", _every(plan)) if watches else ()))
     return {
         "Name": plan.name,
-        "ReleaseLabel": plan.release,
+        "ReleaseLabel": plan.parameters.get("ReleaseLabel", _RELEASE),
         "Applications": [{"Name": "Spark"}],
         "ServiceRole": stack.outputs["ServiceRoleArn"],
         # By its name: it is a profile, not a role, whatever EMR calls it.

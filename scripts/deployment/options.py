@@ -240,8 +240,13 @@ def on_aws(region: str, aws_profile: str | None, work: Callable[["Cloud"], T]) -
 
 def confirm(question: str, yes: bool) -> None:
     """Ask on a terminal, unless told to ask nothing."""
-    if not yes and sys.stdin.isatty():
+    if not yes and somebody_answers():
         click.confirm(question, default=True, abort=True, err=True)
+
+
+def somebody_answers() -> bool:
+    """Whether there is a person who could be asked."""
+    return sys.stdin.isatty()
 
 
 def _log_call(call: "Call") -> None:

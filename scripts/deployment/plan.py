@@ -31,7 +31,6 @@ class Plan:
     workers: Workers = field(default_factory=lambda: Workers(1, 4))
     budget: int = 20
     email: str = ""
-    release: str = "emr-spark-8.1.0"
     subnets: tuple[str, ...] = ()
     security_groups: tuple[str, ...] = ()
     stays_up: bool = False

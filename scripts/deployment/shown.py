@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
+from conf.settings import Storage
 from scripts.deployment.plan import Deployed
 from scripts.deployment.stack import template
 from scripts.deployment.steps import Call
@@ -39,7 +40,6 @@ def deployed(done: Deployed, aws_profile: str | None) -> str:
     running = done.running
     settings = [f"FRUITS_STORAGE__BUCKET={done.bucket}", f"FRUITS_STORAGE__REGION={done.region}"]
     profile = [f"AWS_PROFILE={aws_profile}"] if aws_profile else []
-    place = "" if done.region == "eu-west-1" else f" --region {done.region}"
     return "\n".join(
         [
             f"Deployed {done.name}, version {done.version}, in {done.region} (account {done.account}).",
@@ -53,7 +53,7 @@ def deployed(done: Deployed, aws_profile: str | None) -> str:
             f"  export {' '.join([*profile, 'FRUITS_PROFILE=aws', *settings])}",
             "  fruits drop photos/",
             "  fruits status",
-            f"  fruits undeploy --name {done.name}{place}",
+            f"  fruits undeploy --name {done.name}{_elsewhere(done.region)}",
         ]
     )
 
@@ -69,8 +69,8 @@ def undeployed(done: Undeployed) -> str:
     lines += [f"  {left.kind}: {', '.join(left.names) or 'none'}" for left in done.looked]
     if done.kept:
         lines.append(
-            f"Kept: the bucket {held(done.kept)}. `fruits undeploy --name {done.name} --delete-data` deletes it; the "
-            "next `fruits deploy` takes it in again."
+            f"Kept: the bucket {held(done.kept)}. The next `fruits deploy` takes it in again; `fruits undeploy --name "
+            f"{done.name}{_elsewhere(done.region)} --bucket {done.kept.bucket} --delete-data` deletes it."
         )
     if not done.is_clean:
         lines.append(
@@ -94,6 +94,11 @@ def held(data: Data) -> str:
     size = f"{data.bytes / 1e9:,.1f} GB" if data.bytes >= 1e9 else f"{data.bytes / 1e6:,.1f} MB"
     month = "under a cent" if data.usd_per_month < 0.01 else f"about {data.usd_per_month:.2f} USD"
     return f"{data.bucket} has {least}{data.versions:,} object versions, {size}, {month} a month"
+
+
+def _elsewhere(region: str) -> str:
+    """The option that names a region, where it is not the one that goes without saying."""
+    return "" if region == Storage.model_fields["region"].default else f" --region {region}"
 
 
 def _call(number: int, call: Call) -> str:

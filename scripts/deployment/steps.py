@@ -7,10 +7,13 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from conf.errors import CloudError
 from scripts.deployment.failures import explain
+
+if TYPE_CHECKING:
+    import boto3
 
 T = TypeVar("T")
 POLL_SECONDS = 5.0
@@ -54,6 +57,8 @@ class Cloud(ABC):
         self.region = region
         self.tell = tell
         self._on_call = on_call
+        self._session: boto3.Session
+        self._clients: dict[str, Any] = {}
 
     def ask(self, service: str, operation: str, **parameters: Any) -> Any:
         """The answer to one request.
@@ -92,6 +97,14 @@ class Cloud(ABC):
     def _pause(self) -> None:
         time.sleep(POLL_SECONDS)
 
+    def _client(self, service: str) -> Any:
+        from botocore.config import Config
+
+        if service not in self._clients:
+            config = Config(retries={"mode": "standard", "total_max_attempts": _ATTEMPTS})
+            self._clients[service] = self._session.client(service, config=config)  # type: ignore[call-overload]
+        return self._clients[service]
+
 
 class Aws(Cloud):
     """AWS itself, by boto3 and its chain of credentials."""
@@ -107,14 +120,14 @@ class Aws(Cloud):
             raise CloudError(
                 f"{error}. Name one that `aws configure list-profiles` lists, by --aws-profile or AWS_PROFILE."
             ) from None
-        self._clients: dict[str, Any] = {}
 
     def _answer(self, call: Call) -> Any:
+        from boto3.exceptions import Boto3Error
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             return getattr(self._client(call.service), call.operation)(**call.parameters)
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, Boto3Error) as error:
             raise explain(error, call.service, call.operation, self.region) from None
 
     def _answers(self, call: Call) -> Iterator[Any]:
@@ -124,14 +137,6 @@ class Aws(Cloud):
             yield from self._client(call.service).get_paginator(call.operation).paginate(**call.parameters)
         except (ClientError, BotoCoreError) as error:
             raise explain(error, call.service, call.operation, self.region) from None
-
-    def _client(self, service: str) -> Any:
-        from botocore.config import Config
-
-        if service not in self._clients:
-            config = Config(retries={"mode": "standard", "total_max_attempts": _ATTEMPTS})
-            self._clients[service] = self._session.client(service, config=config)  # type: ignore[call-overload]
-        return self._clients[service]
 
 
 class Rehearsal(Cloud):
@@ -148,8 +153,12 @@ class Rehearsal(Cloud):
     """
 
     def __init__(self, region: str, answers: Mapping[tuple[str, str], Any], **told: Any) -> None:
+        import boto3
+
         super().__init__(region, **told)
         self._planned = dict(answers)
+        # Nobody's: they are never used.
+        self._session = boto3.Session("none", "none", region_name=region)
 
     def _answer(self, call: Call) -> Any:
         self._hold_to_model(call)
@@ -169,13 +178,9 @@ class Rehearsal(Cloud):
         raise AssertionError("A rehearsal has nothing to wait for.")
 
     def _hold_to_model(self, call: Call) -> None:
-        import boto3
         from botocore.validate import ParamValidator
 
-        client: Any = boto3.Session(aws_access_key_id="none", aws_secret_access_key="none").client(  # noqa: S106
-            call.service,  # type: ignore[call-overload]
-            region_name=self.region,
-        )
+        client = self._client(call.service)
         operation = client.meta.method_to_api_mapping.get(call.operation)
         # boto3's own transfer of files is no operation of AWS's.
         if operation:

@@ -186,8 +186,17 @@ def _tagged(cloud: Cloud, name: str, kept: str | None) -> Iterator[str]:
     for one in cloud.listed("resourcegroupstaggingapi", "get_resources", "ResourceTagMappingList", TagFilters=asked):
         arn = one["ResourceARN"]
         # Ended jobs and clusters stay in lists, and cost nothing.
-        if ":::" + str(kept) not in arn and "/jobruns/" not in arn and ":cluster/" not in arn:
-            yield arn
+        if arn == f"arn:aws:s3:::{kept}" or "/jobruns/" in arn or ":cluster/" in arn or _is_ending(cloud, arn):
+            continue
+        yield arn
+
+
+def _is_ending(cloud: Cloud, arn: str) -> bool:
+    """Whether it is a key that waits for its deletion, which takes days and costs nothing."""
+    if ":kms:" not in arn:
+        return False
+    key = cloud.ask("kms", "describe_key", KeyId=arn)["KeyMetadata"]
+    return bool(key["KeyState"] == "PendingDeletion")
 
 
 def _is_ours(one: str, name: str) -> bool:

@@ -8,10 +8,12 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
+import yaml
 from moto import mock_aws
 from moto.cloudformation import models as stacks
 from moto.cloudformation import parsing
@@ -150,21 +152,15 @@ class _Schedule(CloudFormationModel):
         backend.delete_schedule("default", resource_name)
 
 
-_constructed = stacks.yaml_tag_constructor
+_loaded = yaml.load
+_loads: dict[str, Any] = {}
 
 
-def _construct(loader: Any, tag: Any, node: Any) -> Any:
-    """The short forms of YAML, among them !Condition."""
-    return {"Condition": node.value} if tag == "!Condition" else _constructed(loader, tag, node)
-
-
-_cleaned = parsing.clean_json
-
-
-def _without_no_value(resource_json: Any, resources_map: Any) -> Any:
-    """A list without what AWS::NoValue stands for; moto leaves None."""
-    cleaned = _cleaned(resource_json, resources_map)
-    return [one for one in cleaned if one is not None] if isinstance(cleaned, list) else cleaned
+def _load_once(text: str, Loader: Any) -> Any:  # noqa: N803
+    """A template, which takes most of a second to read, and is read several times a request."""
+    if text not in _loads:
+        _loads[text] = _loaded(text, Loader)
+    return deepcopy(_loads[text])
 
 
 _proposed = stacks.CloudFormationBackend.create_change_set
@@ -272,8 +268,7 @@ def account() -> Iterator[None]:
     with (
         mock_aws(),
         patch.dict(os.environ, {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}),
-        patch.object(stacks, "yaml_tag_constructor", _construct),
-        patch.object(parsing, "clean_json", _without_no_value),
+        patch.object(yaml, "load", _load_once),
         patch.object(stacks.CloudFormationBackend, "create_change_set", _propose_once),
         patch.object(parsing.ResourceMap, "build_resource_diff", _compare_all),
         patch.object(parsing.ResourceMap, "delete", _delete_but_kept),

@@ -1,5 +1,6 @@
 """A deployment in an account of moto's: made, made again, killed in between, taken away."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,11 +10,13 @@ from typing import Any
 
 import boto3
 import pytest
+from click.testing import CliRunner, Result
 
 from scripts.deployment import deployment, ec2, emr, teardown
 from scripts.deployment.artefacts import Artefacts
 from scripts.deployment.plan import Deployed, Plan
 from scripts.deployment.steps import Aws, Call
+from scripts.fruits import fruits
 from tests.integration.account import ACCOUNT, REGION, account
 
 pytestmark = pytest.mark.filterwarnings("ignore:Tried to parse AWS")  # moto passes over some resources
@@ -224,3 +227,84 @@ def test_a_cluster_of_the_same_name_that_is_not_ours_goes_on(artefacts: Artefact
     deploy(artefacts)
     undeploy()
     assert client("emr").describe_cluster(ClusterId=others)["Cluster"]["Status"]["State"] == "WAITING"
+
+
+@pytest.fixture
+def commands(artefacts: Artefacts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Result]:
+    """`fruits`, in an empty folder, with artefacts that take no time."""
+    monkeypatch.setattr("scripts.deployment.artefacts.build", lambda *_: artefacts)
+    monkeypatch.chdir(tmp_path)
+    return lambda line, **more: CliRunner().invoke(fruits, line.split(), **more)
+
+
+def test_the_command_says_what_runs_and_what_to_type_next(commands: Callable[..., Result]) -> None:
+    said = commands("deploy emr")
+    assert said.exit_code == 0, said.output
+    (job,) = jobs()
+    lines = said.stdout.splitlines()
+    assert lines[0] == f"Deployed fruits, version 1, in {REGION} (account {ACCOUNT})."
+    assert f"  EMR Serverless job {job['jobRunId']}: RUNNING, started now" in lines
+    assert f"  export FRUITS_PROFILE=aws FRUITS_STORAGE__BUCKET={BUCKET} FRUITS_STORAGE__REGION={REGION}" in lines
+    assert "Starting the stream" in said.stderr.splitlines()
+    assert json.loads(commands("deploy emr --json -q").stdout)["running"]["is_new"] is False
+
+
+def test_data_is_never_deleted_without_a_word(commands: Callable[..., Result]) -> None:
+    deploy_said = commands("deploy emr")
+    assert deploy_said.exit_code == 0
+    refused = commands("undeploy --delete-data")
+    assert (refused.exit_code, "add --yes" in refused.stderr) == (2, True)
+    assert [job["state"] for job in jobs()] == ["RUNNING"]
+    kept = commands("undeploy --yes")
+    assert (kept.exit_code, len(stored())) == (0, 3), kept.output
+    assert f"Kept: the bucket {BUCKET} has 3 object versions" in kept.stdout
+    gone = commands("undeploy --delete-data --yes --json")
+    assert (gone.exit_code, json.loads(gone.stdout)["clean"], json.loads(gone.stdout)["kept"]) == (0, True, None)
+    assert client("s3").list_buckets()["Buckets"] == []
+
+
+@pytest.mark.parametrize(("answer", "left"), [("n", 1), ("y", 0)])
+def test_on_a_terminal_one_is_asked_what_becomes_of_the_data(
+    commands: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, answer: str, left: int
+) -> None:
+    commands("deploy emr")
+    monkeypatch.setattr("scripts.deployment.options.somebody_answers", lambda: True)
+    said = commands("undeploy", input=f"{answer}\n")
+    assert "Delete it, with all photographs and tables?" in said.stderr
+    assert (said.exit_code, len(client("s3").list_buckets()["Buckets"])) == (0, left)
+
+
+def test_who_says_no_to_the_costs_pays_none(commands: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scripts.deployment.options.somebody_answers", lambda: True)
+    said = commands("deploy emr", input="n\n")
+    assert (said.exit_code, "USD an hour" in said.stderr) == (1, True)
+    assert client("s3").list_buckets()["Buckets"] == []
+
+
+def test_artefacts_that_would_not_run_are_not_deployed(
+    commands: Callable[..., Result], artefacts: Artefacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doubtful = replace(artefacts, warnings=("This machine's C library is newer.",))
+    monkeypatch.setattr("scripts.deployment.artefacts.build", lambda *_: doubtful)
+    said = commands("deploy emr")
+    assert (said.exit_code, "C library is newer. --yes goes on" in said.stderr) == (1, True)
+    assert client("s3").list_buckets()["Buckets"] == []
+
+
+def test_databricks_is_asked_by_its_own_command_line(
+    commands: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[list[str]] = []
+    monkeypatch.setattr("scripts.deployment.databricks.run", lambda words, _: ran.extend(words))
+    said = commands("deploy databricks --workers 8")
+    assert said.exit_code == 0, said.output
+    assert [words[:3] for words in ran] == [["databricks", "bundle", "validate"], ["databricks", "bundle", "deploy"]]
+    assert {f"bucket={BUCKET}", "most_workers=8"} <= set(ran[1])
+    assert "databricks instance-profiles add arn:aws:iam::" in said.stdout
+    ran.clear()
+    gone = commands("undeploy --delete-data --yes")
+    assert gone.exit_code == 0, gone.output
+    assert [words[1:4] + words[4:5] for words in ran] == [
+        ["bundle", "destroy", "--target", "scheduled"],
+        ["bundle", "destroy", "--target", "always_on"],
+    ]

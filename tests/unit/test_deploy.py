@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from hatchling.build import build_wheel
 
 from conf.errors import CloudError, SettingsError
-from scripts.deployment import deployment, ec2, emr, rehearsals
+from scripts.deployment import deployment, ec2, emr, rehearsals, teardown
 from scripts.deployment import stack as stacks
 from scripts.deployment.failures import explain
 from scripts.deployment.plan import Plan, Workers
@@ -326,3 +326,18 @@ def test_an_installed_package_brings_what_a_deployment_reads(tmp_path: Path) -> 
     bundle, module, length, priced = ran.stdout.split()
     assert all(path.startswith(str(tmp_path / "installed")) for path in (bundle, module)), ran
     assert (Path(bundle, "databricks.yml").is_file(), int(length), priced) == (True, len(stacks.template()), "True")
+
+
+def test_a_key_that_waits_for_its_end_is_not_left() -> None:
+    for state, left in (("PendingDeletion", ()), ("Enabled", ("arn:aws:kms:eu-west-1:1:key/k",))):
+        told = {
+            ("resourcegroupstaggingapi", "get_resources"): {
+                "ResourceTagMappingList": [
+                    {"ResourceARN": arn} for arn in ("arn:aws:kms:eu-west-1:1:key/k", "arn:aws:s3:::kept")
+                ]
+            },
+            ("kms", "describe_key"): {"KeyMetadata": {"KeyState": state}},
+            ("cloudformation", "describe_stacks"): CloudError("Stack does not exist", "ValidationError"),
+        }
+        done = teardown.undeploy(Rehearsal("eu-west-1", told), "fruits", "kept", delete_data=False)
+        assert done.looked[-1].names == left
