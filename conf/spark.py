@@ -129,7 +129,8 @@ def stop(spark: SparkSession) -> None:
 def _can_put_at_once(spark: SparkSession, settings: Settings) -> bool:
     """Whether the platform's Spark has the class, and its S3 client can leave a file unwritten until it is whole."""
     java: Any = spark._jvm
-    if not java.org.apache.spark.util.Utils.classIsLoadable(_ONE_PUT):
+    # Databricks has its own of both.
+    if settings.storage.scheme != "s3a" or not java.org.apache.spark.util.Utils.classIsLoadable(_ONE_PUT):
         return False
     checkpoint = java.org.apache.hadoop.fs.Path(settings.storage.uri("state/checkpoint"))
     client = checkpoint.getFileSystem(spark._jsc.hadoopConfiguration())

@@ -21,6 +21,9 @@ from streaming.flatbuffer import SHIPPED
 _WHEELS_FOR = "x86_64-manylinux_2_34"
 """Packages are taken only as they are built for a C library that is no newer than EMR's."""
 _SITE = Path("lib", f"python{VERSION}", "site-packages")
+_MADE_BY = [Path(__file__).with_name(f"{name}.py") for name in ("environment", "interpreter", "packing")]
+_OTHERS = 2
+"""Kept beside the newest: of another engine, or of another clone."""
 _TRIAL = """
 import bz2, ctypes, lzma, sqlite3, ssl
 import ai_edge_litert.interpreter, boto3, deltalake, duckdb, numpy, obstore, pandas, PIL.Image, pyarrow, rich
@@ -70,7 +73,8 @@ def compile_all(tree: Path) -> None:
 def _packages(python: Interpreter, entries: str) -> Path:
     """Python and packages, packed: kept, as they seldom change, and take most of the time."""
     kept = platformdirs.user_cache_path("fruits") / "environments"
-    made_of = hashlib.sha256("\n".join((python.name, _WHEELS_FOR, packing.FORM, entries)).encode()).hexdigest()[:16]
+    made_by = (path.read_text(encoding="utf-8") for path in _MADE_BY)
+    made_of = hashlib.sha256("\n".join((python.name, entries, *made_by)).encode()).hexdigest()[:16]
     for found in kept.glob(f"{made_of}-*.gz"):
         if packing.digest(found) == found.stem.partition("-")[2]:
             return found
@@ -83,8 +87,8 @@ def _packages(python: Interpreter, entries: str) -> Path:
         compile_all(tree)
         _try(tree)
         packing.pack(tree, packed)
-        for outdated in kept.glob("*.gz"):
-            outdated.unlink()
+        for outdated in sorted(kept.glob("*.gz"), key=lambda path: path.stat().st_mtime)[:-_OTHERS]:
+            outdated.unlink(missing_ok=True)
         return packed.replace(kept / f"{made_of}-{packing.digest(packed)}.gz")
 
 

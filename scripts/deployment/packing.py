@@ -5,8 +5,6 @@ import hashlib
 import tarfile
 from pathlib import Path
 
-FORM = "1"
-"""Of what is kept: another number makes it anew."""
 _LEVEL = 6
 # The beginning of the time that zip knows, so that nothing stumbles over it.
 _MTIME = 315532800

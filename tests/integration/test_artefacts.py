@@ -6,6 +6,7 @@ the archive for the driver, as EMR does. Its processes inherit nothing of this o
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -108,6 +109,13 @@ class Platform:
         return self.run(self.artefacts / "run.py", *words, *options(settings))
 
 
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
 def options(settings: Settings) -> list[str]:
     storage = settings.storage
     given = [f"storage.{name}={getattr(storage, name)}" for name in ("bucket", "prefix", "endpoint")]
@@ -122,7 +130,8 @@ def artefacts(tmp_path_factory: pytest.TempPathFactory) -> Artefacts:
 @pytest.fixture(scope="module")
 def platform(artefacts: Artefacts, server: ServerInfo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("platform")
-    (folder / "spark").symlink_to(Path(pyspark.__file__).parent)
+    # By links of another kind, Spark would find its way back to where it was installed.
+    shutil.copytree(Path(pyspark.__file__).parent, folder / "spark", copy_function=_link)
     (folder / "jars").mkdir()
     for jar in spark_jars():
         (folder / "jars" / jar.name).symlink_to(jar)
