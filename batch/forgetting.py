@@ -20,6 +20,7 @@ from conf.delta import open_table
 from conf.erasing import CONNECTIONS, Eraser
 from conf.errors import DataError, SettingsError
 from conf.forgetting import Request
+from conf.holders import signed
 from conf.lease import Lease
 from conf.purge import delete_versions, purge
 from conf.s3 import control_client
@@ -54,11 +55,15 @@ def carry_out(spark: "Callable[[], SparkSession]", settings: Settings, store: Ob
     did: dict[str, Any] = {"versions": {}, "models": 0, "pca_version": None}
     models = ModelTables.open(storage)
     if plan.found["features"] and models.reduced is not None and models.models is not None:
-        with Lease(storage, LEASE_SECONDS, "refresh") as lease:
+        with Lease(storage, LEASE_SECONDS, "refresh") as lease, signed(spark(), lease.hold):
             delete_versions(spark(), storage, "reduced", plan.rows, lease.check)
             kept.discard(store, storage)
         did["pca_version"] = _refit(spark(), settings, models)
-        with Lease(storage, LEASE_SECONDS, "refresh") as lease, closing(control_client(storage, CONNECTIONS)) as client:
+        with (
+            Lease(storage, LEASE_SECONDS, "refresh") as lease,
+            signed(spark(), lease.hold),
+            closing(control_client(storage, CONNECTIONS)) as client,
+        ):
             eraser = Eraser(client, storage, lease.check)
             lease.check()
             did["models"] = _drop_models(spark(), settings, plan.since, did["pca_version"])

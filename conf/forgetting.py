@@ -79,6 +79,8 @@ class Plan:
     """Digests of their vectors."""
     heads: tuple[str, ...] = ()
     """How these begin, as bytes in hex."""
+    contents: tuple[Name, ...] = ()
+    """What is not to be featurized again: the tables' keys with the sha256 of bytes they had; no key: under any."""
 
     @property
     def is_empty(self) -> bool:
@@ -159,7 +161,7 @@ def plan_of(store: ObjectStore, storage: Storage, request: Request) -> Plan | No
     if body is None:
         return None
     told = json.loads(body)
-    told |= {name: tuple((key, etag) for key, etag in told[name]) for name in ("versions", "rows")}
+    told |= {name: tuple((key, etag) for key, etag in told[name]) for name in ("versions", "rows", "contents")}
     told |= {name: tuple(told[name]) for name in ("vectors", "heads")}
     return Plan(**told)
 

@@ -103,6 +103,7 @@ class Reason(StrEnum):
     CRASHED = "crashed"
     GONE = "gone"
     REPLACED = "replaced"
+    FORGOTTEN = "forgotten"
 
 
 def columns_of(table: str) -> dict[str, str]:

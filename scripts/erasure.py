@@ -12,6 +12,7 @@ from conf import forgetting, lease
 from conf.erasing import CONNECTIONS, Eraser
 from conf.errors import DataError, LeaseError
 from conf.forgetting import Request
+from conf.holders import signed
 from conf.lease import Lease
 from conf.s3 import control_client
 from conf.settings import Settings, Storage
@@ -119,6 +120,7 @@ def _have_tables_done(
                 except LeaseError:
                     # One has just begun.
                     continue
+                stack.enter_context(signed(session, held.hold))
                 by_stream(session, storage, store, request, held.check)
 
 

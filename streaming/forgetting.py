@@ -85,6 +85,7 @@ def carry_out(
     with closing(control_client(storage, CONNECTIONS)) as client:
         eraser = Eraser(client, storage, check)
         forgotten.remember(store, storage, plan.versions)
+        forgotten.remember(store, storage, plan.contents, "contents")
         leaving.begin(store, storage, request.id, plan.leaving)
         _unlist(store, storage, plan, check)
         eraser.erase(traces.objects(eraser, storage, request.asked, plan.versions))

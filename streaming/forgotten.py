@@ -1,11 +1,13 @@
-"""What was forgotten on request: object versions by a keyed hash alone, so that none is taken in again.
+"""What was forgotten on request, by keyed hashes alone, so that it is not taken in again.
 
-`state/forgotten/versions` is the set of them. Its hash is keyed with `conf.forgetting.secret`: who has the set and not
-the secret cannot tell of a photograph whether it is in it.
+`state/forgotten/versions` is the set of object versions that no list takes up; `state/forgotten/contents` that of keys
+with the bytes that they had: where S3 gives the same bytes another etag each time, as with SSE-KMS, these tell. The
+hash is keyed with `conf.forgetting.secret`: who has a set and not the secret cannot tell what is in it.
 """
 
 from collections.abc import Collection
 from contextlib import suppress
+from typing import Literal
 
 import obstore
 from obstore.store import ObjectStore
@@ -16,16 +18,18 @@ from conf.s3 import read_object, store_answers
 from conf.settings import Storage
 from streaming.seen import Seen
 
+Which = Literal["versions", "contents"]
 
-def read(store: ObjectStore, storage: Storage) -> Seen:
-    """The set as it is.
+
+def read(store: ObjectStore, storage: Storage, which: Which = "versions") -> Seen:
+    """A set as it is.
 
     Raises
     ------
     StateError
         Where it is damaged, or its secret lost: what was forgotten must not be taken in for want of it.
     """
-    path = _path(storage)
+    path = _path(storage, which)
     body = read_object(store, path)
     if body is None:
         return Seen()
@@ -35,20 +39,22 @@ def read(store: ObjectStore, storage: Storage) -> Seen:
         with suppress(ValueError, KeyError, TypeError):
             return Seen.from_bytes(seen, key)
     raise StateError(
-        f"{storage.uri('state/forgotten/versions')} is damaged, or state/forgotten/secret is not its own: what was "
+        f"{storage.uri(f'state/forgotten/{which}')} is damaged, or state/forgotten/secret is not its own: what was "
         "forgotten could be taken in again. Restore both from a copy."
     )
 
 
-def remember(store: ObjectStore, storage: Storage, names: Collection[tuple[str, str]]) -> None:
-    """Add versions of these keys and etags. Needs the stream's lease."""
-    seen = read(store, storage)
+def remember(
+    store: ObjectStore, storage: Storage, names: Collection[tuple[str, str]], which: Which = "versions"
+) -> None:
+    """Add versions of these keys and etags; or contents, of these keys and sha256. Needs the stream's lease."""
+    seen = read(store, storage, which)
     if not len(seen):
         seen = Seen(secret=secret(store, storage, create=True))
     before = len(seen)
     seen.add_named(names)
     if len(seen) > before:
-        path = _path(storage)
+        path = _path(storage, which)
         with store_answers(path):
             obstore.put(store, path, _fingerprint(secret(store, storage)) + b"\n" + seen.to_bytes())
 
@@ -58,5 +64,5 @@ def _fingerprint(key: bytes) -> bytes:
     return hashed(key, "fingerprint").encode()
 
 
-def _path(storage: Storage) -> str:
-    return storage.state_key("forgotten/versions")
+def _path(storage: Storage, which: Which) -> str:
+    return storage.state_key(f"forgotten/{which}")

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyspark.sql.functions as F  # noqa: N812 (the name everybody knows it by)
 from pyspark import StorageLevel
@@ -23,13 +24,13 @@ from conf.delta import open_table, read_columns, read_states_ahead
 from conf.errors import REBUILD, SetupError, StateError
 from conf.settings import Storage
 from conf.spark_errors import worker_died
-from conf.tables import ROW_ID, RowId, column_names
+from conf.tables import ROW_ID, Reason, RowId, column_names
+from streaming import forgotten
 from streaming.checkpoint import query_id
 from streaming.featurize import FEATURIZED
 from streaming.state import TABLES
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from obstore.store import ObjectStore
     from pyspark import Accumulator
     from pyspark.sql import DataFrame
@@ -98,6 +99,8 @@ class Sink:
         self._lease = lease
         self._last_planned = last_planned
         self._on_batch = on_batch
+        # Nothing is forgotten while a query runs.
+        self._forgotten = forgotten.read(store, storage, "contents")
 
     @cached_property
     def _query_id(self) -> str:
@@ -131,11 +134,17 @@ class Sink:
         featurized, rows = self._work(keys, batch_id)
         worked, tally = time.perf_counter(), self._tally.value.copy()
         try:
-            outcomes = Counter(rows["reason"].to_pylist())
+            known = self._known(rows)
+            reasons = [reason for reason, again in zip(rows["reason"].to_pylist(), known, strict=True) if not again]
+            outcomes = Counter(reasons)
             features = outcomes.pop(None, 0)
-            written = featurized.coalesce(max(1, math.ceil(len(rows) / _ROWS_A_FILE)))
+            told = featurized
+            if again := rows.filter(pa.array(known, pa.bool_())).select(ROW_ID):
+                outcomes[Reason.FORGOTTEN] = len(again)
+                told = _refused(featurized, again)
+            written = told.coalesce(max(1, math.ceil(len(rows) / _ROWS_A_FILE)))
             # They are few. Held here, they cannot turn into features while these are committed.
-            rejected = _rejected(featurized) if outcomes else None
+            rejected = _rejected(told) if outcomes else None
             self._check_done_once(tally)
             if features:
                 featured = features_rows(written, self._featurizer.recipe.model_id, batch_id)
@@ -165,6 +174,14 @@ class Sink:
                     stages={name: seconds for name, seconds in did.items() if name.endswith("_s")},
                 )
             )
+
+    def _known(self, rows: "pa.Table") -> list[bool]:
+        """Which photographs were forgotten, and dropped again with the same bytes and another etag."""
+        if not len(self._forgotten):
+            return [False] * len(rows)
+        names = zip(rows["key"].to_pylist(), rows["sha256"].to_pylist(), strict=True)
+        has = self._forgotten.has
+        return [bool(sha256) and (has(key, sha256) or has("", sha256)) for key, sha256 in names]
 
     def _work(self, keys: "DataFrame", batch_id: int) -> tuple["DataFrame", "pa.Table"]:
         """What becomes of each object, kept until it is written; should a worker die of it, once more with care."""
@@ -218,10 +235,19 @@ def _featurized(keys: "DataFrame", featurizer: "Featurizer") -> tuple["DataFrame
     featurized = keys.mapInArrow(featurizer, FEATURIZED).persist(StorageLevel.MEMORY_AND_DISK)
     try:
         # This one job does the work, whatever the number of tables, and the rows themselves say who gets some.
-        return featurized, featurized.select("reason", "last_modified", "manifest").toArrow()
+        return featurized, featurized.select("reason", "last_modified", "sha256", *ROW_ID).toArrow()
     except Exception:
         featurized.unpersist()
         raise
+
+
+def _refused(featurized: "DataFrame", again: "pa.Table") -> "DataFrame":
+    """The same, with these rows refused: they are few."""
+    spark = featurized.sparkSession
+    known = spark.createDataFrame(again, "key STRING, etag STRING, manifest BIGINT").withColumn("again", F.lit(True))
+    why = {"reason": F.lit(Reason.FORGOTTEN.value), "detail": F.lit("forgotten on request, and dropped again")}
+    kept = {name: F.when(F.col("again"), value).otherwise(F.col(name)) for name, value in why.items()}
+    return featurized.join(F.broadcast(known), list(ROW_ID), "left").withColumns(kept).select(*featurized.columns)
 
 
 def _rejected(featurized: "DataFrame") -> "DataFrame":

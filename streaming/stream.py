@@ -149,6 +149,7 @@ def run(
             tally.add,
         )
         try:
+            # One query after the other: a stream pauses for what `fruits forget` asks.
             while True:
                 settled = settle(spark, storage, store, lease)
                 sink = Sink(storage, store, featurizer, tally, lease, plan.batch_id, count)

@@ -98,6 +98,7 @@ def find(storage: Storage, store: ObjectStore, asked: Asked) -> Plan:
         since=first.astimezone(UTC).isoformat() if isinstance(first, datetime) else None,
         vectors=tuple(sorted(digests(features + reduced))),
         heads=tuple(sorted(heads(features + reduced))),
+        contents=tuple(sorted(_contents(rows["features"], asked))),
     )
 
 
@@ -174,8 +175,7 @@ def _rows(
     columns = ["key", "etag", "manifest"]
     if opened is None:
         return pa.table({name: pa.array([], pa.string()) for name in columns})
-    if "ingested_at" in {field.name for field in opened.schema().fields}:
-        columns.append("ingested_at")
+    columns += sorted({"sha256", "ingested_at"} & {field.name for field in opened.schema().fields})
     kept = []
     with reading(storage):
         for batch in dataset(opened, storage).to_batches(columns=columns):
@@ -187,6 +187,12 @@ def _rows(
                 kept.append(batch.filter(pa.array(goes, pa.bool_())))
         schema = dataset(opened, storage).schema
     return pa.Table.from_batches(kept, pa.schema([schema.field(name) for name in columns]))
+
+
+def _contents(features: pa.Table, asked: Asked) -> set[Name]:
+    """What the bytes were, of each key; of those that are asked for as such, whatever their key."""
+    there = zip(features["key"].to_pylist(), features["sha256"].to_pylist(), strict=True) if len(features) else ()
+    return {(key, sha256) for key, sha256 in there if sha256 not in asked.digests} | {("", d) for d in asked.digests}
 
 
 def _vectors(
