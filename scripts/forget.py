@@ -124,13 +124,14 @@ def _forget(
             f"There is nothing of that in {storage.uri('', 's3')}. A key is what the column `key` of a table says, or "
             "a path in the landing zone: `fruits forget pear/7.jpg`."
         )
-    _show(plan.found)
     if dry_run:
+        _show(plan.found)
         say("Nothing was changed. Without --dry-run all of that goes for good, and what older versions tell of it.")
         return
     if not yes:
         if not sys.stdin.isatty():
             raise click.UsageError("Nobody can be asked here, and it cannot be undone: give --yes.")
+        _show(plan.found, err=True)
         click.confirm("Erase that for good?", abort=True, err=True)
     if request is None:
         request = Request.new(asked)
@@ -206,7 +207,7 @@ def _forgotten(storage: Storage, store: "ObjectStore", asked: "Asked") -> str | 
     return next((each["done_at"] for each in reversed(receipts(store, storage)) if each["asked"] == wanted), None)
 
 
-def _show(found: Any) -> None:
+def _show(found: Any, *, err: bool = False) -> None:
     for where, count in found.items():
         if count:
-            click.echo(f"{count:>8,} {_WHERE.get(where, where)}")
+            click.echo(f"{count:>8,} {_WHERE.get(where, where)}", err=err)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
+from unittest.mock import Mock
 
 import pytest
 
@@ -62,7 +63,7 @@ def test_no_version_of_any_object_is_left(versioned: tuple[Settings, "S3Client"]
     request = Request.new(Asked(keys=(KEY,)))
     forgetting.ask(store, storage, request)
 
-    receipt = carry_out(settings, store, request, lambda: cast(Any, None))
+    receipt = carry_out(settings, store, request, lambda: cast(Any, Mock()))
 
     assert receipt["removed"]["landing"] == 3, "two versions and the mark of a deletion"
     assert (receipt["removed"]["archive"], receipt["removed"]["set_aside"]) == (1, 1)
