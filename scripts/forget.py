@@ -67,6 +67,8 @@ def command(
         raise click.UsageError("Say what: KEY, --prefix or --sha256; or --resume alone, for what was asked before.")
     if resume and (dry_run or receipt):
         raise click.UsageError("--resume carries out what was asked before: leave out --dry-run and --receipt.")
+    if "" in (*keys, *prefixes):
+        raise click.UsageError("An empty KEY or --prefix would be everything there is: name what is to go.")
     for digest in digests:
         if not re.fullmatch(r"[0-9a-fA-F]{64}", digest):
             raise click.BadParameter(f"{digest!r} is no sha256: it has 64 hexadecimal digits.", param_hint="--sha256")

@@ -60,6 +60,7 @@ def test_no_command_is_left_out_of_the_reference() -> None:
         (["a.jpg", "--resume"], "Say what"),
         (["--resume", "--dry-run"], "leave out --dry-run"),
         (["--sha256", "ab"], "is no sha256"),
+        (["--prefix", "", "--yes"], "would be everything"),
     ],
 )
 def test_what_to_forget_is_said_in_one_way(words: list[str], says: str) -> None:
