@@ -7,12 +7,15 @@ and here all three are the platform's. A job may be killed at any moment all the
 import sys
 
 from conf.errors import DataError, SettingsError
+from conf.regions import check_region
 from conf.settings import load
 from conf.spark import session
 
 
 def main(job: str, *words: str) -> None:
+    """Run one job to its end."""
     settings = load("aws", ["storage.scheme=s3", *(word for word in words if not word.startswith("--"))])
+    check_region(settings)
     spark = session(settings)
     place = spark.conf.get("spark.databricks.clusterUsageTags.dataPlaneRegion", None)
     if place not in (None, settings.storage.region):

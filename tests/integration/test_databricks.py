@@ -48,7 +48,7 @@ def test_a_stream_and_a_refresh_run_on_a_session_that_was_there_and_leave_it(
     assert "fruits stream" in capsys.readouterr().out
     task("stream", "--once")
     task("refresh")
-    assert len(rows(settings.storage, "reduced")) == 12
+    assert len(rows(settings, "reduced")) == 12
     task("refresh")
     assert "Nothing has changed" in capsys.readouterr().out
     stop(spark)

@@ -16,6 +16,9 @@ import botocore.session
 import pytest
 from botocore import xform_name
 from botocore.validate import ParamValidator
+from click.testing import CliRunner
+
+from scripts.fruits import fruits
 
 PAGE = Path(__file__).parents[2] / "docs" / "emr_setup.md"
 _BLOCK = re.compile(r"^( *)```bash\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
@@ -152,3 +155,16 @@ def test_the_stream_stays_up_and_the_refresh_ends_and_each_is_itself(asked: list
     arguments = [job["jobDriver"]["sparkSubmit"]["entryPointArguments"] for job in (stream, refresh)]
     assert [words[0] for words in arguments] == ["stream", "refresh"]
     assert arguments[1][1:] == arguments[0][1:-2]
+
+
+def test_the_stream_is_the_one_that_our_command_starts(asked: list[Asked]) -> None:
+    shown = CliRunner().invoke(fruits, ["deploy", "emr", "--dry-run", "--json"])
+    (ours,) = (call for call in json.loads(shown.stdout) if call["operation"] == "start_job_run")
+    text = json.dumps(ours["parameters"]).replace("<account>", "123456789012").replace("<hash>", "0123456789ab")
+    request = json.loads(text)
+    by_hand = next(one.given for one in asked if one.name == "emr-serverless start-job-run")
+    for what in ("name", "mode", "retryPolicy", "executionTimeoutMinutes"):
+        assert by_hand[what] == request[what]
+    mine, its = (job["jobDriver"]["sparkSubmit"] for job in (by_hand, request))
+    assert (mine["entryPoint"], mine["entryPointArguments"]) == (its["entryPoint"], its["entryPointArguments"])
+    assert set(mine["sparkSubmitParameters"].split(" --conf ")) == set(its["sparkSubmitParameters"].split(" --conf "))
