@@ -34,7 +34,7 @@ _RUN = Path(__file__).with_name("run.py")
 _PYTHON = f"./{ENVIRONMENT}/bin/python3"
 _DELTA = "/usr/share/aws/delta/lib"
 # The platform's own, and what draws pages and figures, which are for people to look at.
-_LEFT_OUT = frozenset({"pyspark", "plotly", "matplotlib"})
+_LEFT_OUT = frozenset({"pyspark", "delta-spark", "plotly", "matplotlib"})
 _CONVERTERS = frozenset({"tensorflow", "tensorflow-cpu", "keras"})
 
 

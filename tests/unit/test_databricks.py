@@ -1,5 +1,6 @@
 """The bundle for Databricks holds together, and what deploys it says what is lacking."""
 
+import importlib.metadata
 import os
 import re
 import stat
@@ -9,10 +10,13 @@ from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from conf.errors import SetupError
-from conf.settings import load
+from conf.settings import Model, load
 from conf.spark import _properties
+from scripts.deployment import artefacts
 from scripts.deployment.databricks import BUNDLE, deployment, removal, run, stage, variables
 
 TEXT = (BUNDLE / "databricks.yml").read_text(encoding="utf-8")
@@ -140,3 +144,15 @@ def test_on_databricks_its_own_delta_is_left_in_place(monkeypatch: pytest.Monkey
     assert delta <= set(_properties(settings))
     monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "18.2")
     assert not delta & set(_properties(settings))
+
+
+def test_pip_finds_all_that_it_is_to_install_in_the_list_and_brings_no_second_spark() -> None:
+    """With hashes pip takes what is listed or nothing."""
+    entries = artefacts._entries(artefacts._project()["dependencies"], Model(), artefacts.PYTHON_OF["databricks"])
+    names = {line.split("==")[0] for line in entries.splitlines() if "==" in line}
+    assert "pyspark" not in names
+    there = {"python_version": "3.12", "python_full_version": "3.12.3", "extra": ""}
+    for name in names:
+        for needed in map(Requirement, importlib.metadata.requires(name) or []):
+            if needed.marker is None or needed.marker.evaluate(there):
+                assert canonicalize_name(needed.name) in names, f"{name} needs {needed.name}"
