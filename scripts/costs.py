@@ -1,6 +1,7 @@
 """`fruits costs`: what it will cost on each platform, before anything is deployed."""
 
 import json
+import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,7 +37,16 @@ def command(images: tuple[int, ...], as_json: bool) -> None:
     fruits costs --json
     """
     sizes = images or costs.SIZES
-    click.echo(json.dumps(figures(sizes), indent=2) if as_json else "\n".join(lines(sizes)))
+    if as_json:
+        click.echo(json.dumps(figures(sizes), indent=2))
+    elif sys.stdout.isatty():
+        from rich.markdown import Markdown
+
+        from scripts.console import Console
+
+        Console().print(Markdown("\n".join(lines(sizes))))
+    else:
+        click.echo("\n".join(lines(sizes)))
 
 
 def figures(sizes: tuple[int, ...]) -> dict[str, object]:
@@ -69,7 +79,7 @@ def lines(sizes: tuple[int, ...] = costs.SIZES) -> Iterator[str]:
     yield "**First ingestion**, and one refresh, with as many workers as `fruits deploy` allows:"
     yield ""
     yield from _row("photographs", "of", *names)
-    yield from _row(*["---"] * (2 + len(names)))
+    yield from _row("---:", "---", *["---:"] * len(names))
     for kind in costs.KINDS:
         for size in sizes:
             yield from _row(f"{size:,}", kind.name, *(_first(size, kind, platform) for platform in costs.PLATFORMS))
@@ -77,7 +87,7 @@ def lines(sizes: tuple[int, ...] = costs.SIZES) -> Iterator[str]:
     yield "**A month with nothing new**, the photographs (12 megapixels) kept in `landing/`:"
     yield ""
     yield from _row("photographs", "what runs", *names, "of it storage")
-    yield from _row(*["---"] * (3 + len(names)))
+    yield from _row("---:", "---", *["---:"] * (len(names) + 1))
     for size in sizes:
         for how, said in _WAYS.items():
             each = [costs.month(size, costs.LARGE, platform, how) for platform in costs.PLATFORMS]
@@ -87,7 +97,7 @@ def lines(sizes: tuple[int, ...] = costs.SIZES) -> Iterator[str]:
     yield "**A day's demonstration** on EMR Serverless, with all workers all the time:"
     yield ""
     yield from _row("", "USD")
-    yield from _row("---", "---")
+    yield from _row("---", "---:")
     for name, usd in parts.items():
         yield from _row(name, f"{usd:.2f}")
     total = costs.total(parts)

@@ -10,8 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from scripts.costs import PAGE, page_with
-from scripts.deployment import costs
+from scripts.deployment import costs, emr
 from scripts.deployment.costs import LARGE, PLATFORMS, SIZES, SMALL, first, machines, month, total
+from scripts.deployment.plan import Plan
 from scripts.deployment.prices import prices, serverless_hour
 from scripts.fruits import fruits
 
@@ -93,6 +94,18 @@ def test_speed_is_what_the_benchmarks_say() -> None:
     assert "(30 of 52 images/s)" in BENCHMARKS
     assert (SMALL.per_core_second, LARGE.per_core_second) == (125 / 2, 30 / 2)
     assert re.search(r"all rows: whole refresh .* 67\.1 \|", BENCHMARKS)
+
+
+@pytest.mark.parametrize("what", ["micro-batch", "start", "refresh"])
+def test_requests_are_what_was_counted_and_rounded_up(what: str) -> None:
+    found = re.search(rf"^\| a {what} \| (\S+) \| (\S+) \|$", BENCHMARKS, re.MULTILINE)
+    assert found
+    for counted, taken in zip(found.groups(), (costs.PUTS[what], costs.GETS[what]), strict=True):
+        assert float(counted) <= taken < float(counted) + 10
+
+
+def test_the_stream_costs_what_the_command_that_deploys_it_says() -> None:
+    assert emr.usd_per_hour(Plan("emr", "eu-west-1")) == pytest.approx((machines("emr").idle, machines("emr").full))
 
 
 @pytest.mark.parametrize("name", [name for name in prices() if name != "assumptions"])
