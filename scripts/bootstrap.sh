@@ -37,7 +37,7 @@ fi
 # usual in containers) each of them would compile what it imports, for a second or two.
 set -- pip sync --quiet --compile-bytecode --python .venv --require-hashes requirements.lock
 if ! "$uv" "$@" --offline 2>/dev/null; then
-    say "Fetching Python packages (3 GB on disk, once a machine)"
+    say "Fetching Python packages (4 GB on disk, once a machine)"
     "$uv" "$@" || fail "The packages of requirements.lock could not be installed. Run make again where there is a network."
 fi
 "$uv" pip install --quiet --python .venv --offline --no-deps --no-build-isolation --editable . ||

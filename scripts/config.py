@@ -32,4 +32,4 @@ def command(profile: str | None, overrides: tuple[str, ...], as_json: bool) -> N
         return
     width = max(map(len, settings))
     for name, value in settings.items():
-        click.echo(f"{name:<{width}}  {'' if value is None else value}  ({origins[name]})")
+        click.echo(f"{name:<{width}}  {'not set' if value is None else value}  ({origins[name]})")

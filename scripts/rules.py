@@ -116,10 +116,10 @@ def _rejects(a: Accounting, _: Settings) -> Iterator[Finding]:
         )
     many = sum(number for reason, number in hour.items() if reason not in _PASSING)
     if many > _REJECTED_AN_HOUR:
-        says = f"{many} objects were refused in the last hour: {by_reason(hour)}. Somebody drops what is no photograph."
+        says = f"{many} refusals in the last hour: {by_reason(hour)}. Somebody drops what is no photograph."
         yield Finding("many_rejects", Severity.WARNING, says, _NEWEST)
     elif day:
-        says = f"{count(sum(day.values()), 'object')} refused in the last 24 hours: {by_reason(day)}."
+        says = f"{count(sum(day.values()), 'refusal')} in the last 24 hours: {by_reason(day)}."
         yield Finding("rejects", Severity.NOTE, says, _NEWEST)
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from scripts.accounting import Accounting
 from scripts.console import Console
 from scripts.findings import Finding, Severity, need_a_hand
-from scripts.wording import by_reason, clock, duration
+from scripts.wording import by_reason, clock, count, duration
 
 # What there should be none of.
 _ODD = {
@@ -95,17 +95,21 @@ def _table(a: Mapping[str, Any]) -> Table:
         *([("last batch", a["last_batch"].get("objects"), _batch(a))] if a["last_batch"] else ()),
         *((name.replace("_", " "), a[name], remark) for name, remark in _ODD.items() if a[name]),
     ]
-    table = Table(box=None, show_header=False, padding=(0, 1, 0, 0))
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(justify="right")
     table.add_column(overflow="fold")
-    for name, count, remark in rows:
-        table.add_row(name, str(count), Text(remark))
+    for name, number, remark in rows:
+        table.add_row(name, str(number), Text(remark))
     return table
 
 
 def _landing(a: Mapping[str, Any]) -> str:
-    return f"{a['landed_per_second']:.3g} a second landed in the last ten minutes" if a["landed_per_second"] else ""
+    return (
+        f"{count(round(600 * a['landed_per_second']), 'object')} landed in the last ten minutes"
+        if a["landed_per_second"]
+        else ""
+    )
 
 
 def _waiting(a: Mapping[str, Any]) -> str:

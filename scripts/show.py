@@ -11,6 +11,9 @@ from scripts.console import Console
 from scripts.screen import show_accounting
 from scripts.terminal import cards
 
+# Wider than any row, where nobody folds it.
+_UNFOLDED = 2_000
+
 
 def show_tour(done: Mapping[str, Any]) -> None:
     """Print what the demo did."""
@@ -139,6 +142,9 @@ def _drift(drift: Mapping[str, Any]) -> str:
 def show_similar(neighbours: Sequence[Mapping[str, Any]], pictures: Sequence[bytes | None]) -> None:
     """Print the photographs nearest to one; their pictures first, where there are any to show."""
     console = Console()
+    if not console.is_terminal:
+        # A key is for a program to read there, and stays in one piece.
+        console.width = _UNFOLDED
     if pictures:
         captions = [f"{number} {one['label']}" for number, one in enumerate(neighbours, 1)]
         console.print(cards(pictures, captions))

@@ -63,10 +63,17 @@ class Tables:
         self._connection.execute("SET TimeZone = 'UTC'")
         found = zip(NAMES, open_tables(storage, *NAMES), strict=True)
         self._opened = {name: opened for name, opened in found if opened is not None}
-        self._missing = set(NAMES) - self._opened.keys()
-        for name, opened in self._opened.items():
-            if name in at:
-                as_of(opened, at[name])
+        self._missing = {name: f"There is no table {name} yet. `{_MADE_BY[name]}` makes it." for name in NAMES}
+        for name, opened in list(self._opened.items()):
+            try:
+                if name in at:
+                    as_of(opened, at[name])
+            except DataError as error:
+                # Of no matter to a question about the others.
+                del self._opened[name]
+                self._missing[name] = str(error)
+                continue
+            del self._missing[name]
             self._register(name, dataset(opened, storage))
         for view, (table, definition) in VIEWS.items():
             if table not in self._missing:
@@ -141,7 +148,7 @@ class Tables:
         needs = {name: name for name in NAMES} | {view: table for view, (table, _) in VIEWS.items()}
         for name, table in needs.items():
             if table in self._missing and f"Table with name {name} does not exist" in message:
-                return f"There is no table {table} yet. `{_MADE_BY[table]}` makes it."
+                return self._missing[table]
         if found := re.search(r"Table with name (\S+) does not exist", message):
             there = [name for name, table in needs.items() if table not in self._missing]
             return f"There is no table {found[1]}. There are: {', '.join([*there, 'versions'])}."
@@ -150,7 +157,7 @@ class Tables:
 
 @contextmanager
 def tables(storage: Storage, at: Mapping[str, int | datetime] | None = None) -> Iterator[Tables]:
-    """Open the tables for questions. DataError where one is not to be had as of the moment that `at` has for it."""
+    """Open the tables for questions, some as of the moment that `at` has for them."""
     opened = Tables(storage, at or {})
     try:
         yield opened

@@ -26,6 +26,7 @@ def command(settings: Settings, once: bool, rebuild_state: bool) -> None:
     from threading import Event
 
     from scripts.progress import bar
+    from scripts.wording import by_reason, count
     from streaming.sink import BatchReport
     from streaming.stream import run
 
@@ -61,10 +62,12 @@ def command(settings: Settings, once: bool, rebuild_state: bool) -> None:
             on_start=on_start,
             on_batch=on_batch,
         )
-    reasons = "".join(f", {count} {reason}" for reason, count in sorted(summary.rejects.items()))
+    reasons = f" ({by_reason(dict(sorted(summary.rejects.items())))})" if summary.rejects else ""
+    cut_off = "; a micro-batch under way is the next start's to finish" if stop.is_set() else ""
     say(
-        f"{summary.objects} objects in {time.perf_counter() - begun:.1f} s: {summary.features} featurized, "
-        f"{summary.rejects.total()} rejected{reasons}; {summary.batches} batches, model {summary.model_id}"
+        f"{count(summary.objects, 'object')} in {time.perf_counter() - begun:.1f} s: {summary.features} featurized, "
+        f"{summary.rejects.total()} rejected{reasons}; {count(summary.batches, 'micro-batch')}, "
+        f"model {summary.model_id}{cut_off}"
     )
     if once and stop.is_set():
         raise KeyboardInterrupt

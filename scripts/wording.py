@@ -26,8 +26,9 @@ def clock(moment: datetime) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """Such as `1 row` and `2 rows`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    """Such as `1 row`, `2 rows` and `2 batches`."""
+    ending = "" if number == 1 else "es" if noun.endswith("ch") else "s"
+    return f"{number} {noun}{ending}"
 
 
 def by_reason(counts: Mapping[str, int]) -> str:
