@@ -137,7 +137,7 @@ def _build(planned: "Plan", yes: bool) -> "Artefacts":
     """
     from scripts.deployment.artefacts import build
 
-    artefacts = build(HOME / "artefacts", cast("Any", planned.platform), planned.model)
+    artefacts = build((HOME / "artefacts").resolve(), cast("Any", planned.platform), planned.model)
     if artefacts.warnings and not yes:
         raise SetupError(f"{' '.join(artefacts.warnings)} --yes goes on all the same.")
     return artefacts

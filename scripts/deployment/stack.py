@@ -191,11 +191,7 @@ def _propose(
 
 def _failure(cloud: Cloud, name: str, stack: Stack | None) -> CloudError:
     """Which resource failed first, and why: the others were cancelled because of it."""
-    failed = [
-        event
-        for event in _of_last_operation(cloud, name)
-        if event["ResourceStatus"].endswith("_FAILED") and "cancelled" not in event.get("ResourceStatusReason", "")
-    ]
+    failed = [event for event in _of_last_operation(cloud, name) if event["ResourceStatus"].endswith("_FAILED")]
     if not failed:
         return CloudError(
             f"The stack {name} ended as {stack.status if stack else 'gone'}, and no event of it says why. "
