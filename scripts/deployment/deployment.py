@@ -41,6 +41,7 @@ def deploy(cloud: Cloud, platform: Platform, plan: Plan, build: Callable[[], Bui
         Where AWS refuses or fails a step. What was done stays, and is not done again.
     """
     account, bucket = place(cloud, plan)
+    cloud.tell("Building what the jobs run; the first time it takes a minute")
     built = build()
     told, make_way = platform.parameters(plan), partial(platform.make_way, cloud)
     # The refresh's schedule goes on with what it has, or is not made yet, until what it is to run is there.

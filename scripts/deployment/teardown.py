@@ -89,7 +89,6 @@ def undeploy(
     *,
     delete_data: bool,
     end_elsewhere: Callable[[Stack], None] = nothing,
-    on_deleted: Callable[[int], None] = nothing,
 ) -> Undeployed:
     """Take a deployment away: what runs, then the stack, then, if so told, the data; and look that nothing is left.
 
@@ -101,8 +100,6 @@ def undeploy(
     delete_data
     end_elsewhere
         Ends the jobs of a stack that AWS does not run.
-    on_deleted
-        Is told how many objects are gone.
 
     Raises
     ------
@@ -125,16 +122,16 @@ def undeploy(
         stacks.delete(cloud, name)
     # Only now does nothing write to it any more.
     if delete_data:
-        _delete_bucket(cloud, bucket, on_deleted)
+        _delete_bucket(cloud, bucket)
     kept = None if delete_data else data_of(cloud, bucket)
     cloud.tell("Looking for what is left")
     looked = tuple(_left(cloud, name, bucket, is_kept=kept is not None))
     return Undeployed(name, cloud.region, looked, kept)
 
 
-def _delete_bucket(cloud: Cloud, bucket: str, on_deleted: Callable[[int], None]) -> None:
+def _delete_bucket(cloud: Cloud, bucket: str) -> None:
     """Delete all versions of all objects, what was never uploaded to its end, and the bucket."""
-    cloud.tell("Deleting the data")
+    gone = 0
     try:
         for page in cloud.pages("s3", "list_object_versions", Bucket=bucket):
             versions = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
@@ -144,7 +141,8 @@ def _delete_bucket(cloud: Cloud, bucket: str, on_deleted: Callable[[int], None])
                 answer = cloud.ask("s3", "delete_objects", Bucket=bucket, Delete={"Objects": some, "Quiet": True})
                 for error in answer.get("Errors", []):
                     raise CloudError(f"{error['Key']} cannot be deleted: {error['Message']} ({error['Code']}).")
-                on_deleted(len(some))
+                gone += len(some)
+                cloud.tell(f"Deleting the data: {gone:,} object versions so far")
         for upload in cloud.listed("s3", "list_multipart_uploads", "Uploads", Bucket=bucket):
             named_upload = {"Bucket": bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
             cloud.ask("s3", "abort_multipart_upload", **named_upload)

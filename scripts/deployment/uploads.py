@@ -8,6 +8,8 @@ from conf.errors import CloudError
 from scripts.deployment.steps import Cloud
 
 _SUM = "sha256"
+_LARGE = 10_000_000
+"""Bytes from which an upload takes long enough to say how many there are."""
 
 
 def upload(cloud: Cloud, bucket: str, version: str, files: Iterable[Path]) -> None:
@@ -16,7 +18,7 @@ def upload(cloud: Cloud, bucket: str, version: str, files: Iterable[Path]) -> No
         key = f"artefacts/{version}/{file.name}"
         digest = _digest(file) if file.is_file() else "<sha256 of the file>"
         if _held(cloud, bucket, key) != digest:
-            cloud.tell(f"Uploading {file.name}")
+            cloud.tell(f"Uploading {file.name}{_size(file)}")
             cloud.ask(
                 "s3",
                 "upload_file",
@@ -37,6 +39,10 @@ def _held(cloud: Cloud, bucket: str, key: str) -> str:
             raise
         return ""
     return held
+
+
+def _size(file: Path) -> str:
+    return f", {file.stat().st_size / 1e6:,.0f} MB" if file.is_file() and file.stat().st_size > _LARGE else ""
 
 
 def _digest(file: Path) -> str:
