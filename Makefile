@@ -6,7 +6,7 @@ API := dist/api
 PYTEST := $(BIN)/pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder
 # These follow a reader, word for word; all others ask the code.
 SHOWN := $(patsubst %,tests/integration/test_%.py,docs examples notebook readme)
-ON_CLUSTER := stream crash queue_stream clean_stream reprocess changeover rebuild upkeep refresh fruits360
+ON_CLUSTER := stream crash queue_stream clean_stream reprocess changeover rebuild upkeep refresh fruits360 artefacts
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo docs api notebook audit sbom lint check check-deploy test examples chaos cluster pictures clean

@@ -1,8 +1,8 @@
 """What a deployment uploads: the project's wheel, a Python with all that a job needs, and the job's entry point.
 
 The archive is a whole Python with its packages in it, so that a platform has to bring nothing but Spark. It has no
-TensorFlow, which is two thirds of what the project stands on and is asked for one thing: to turn weights into a
-flatbuffer. That is done here, and the flatbuffer goes along.
+TensorFlow, which would double it and is asked for one thing: to turn weights into a flatbuffer. That is done here, and
+the flatbuffer goes along.
 
 Same inputs, same bytes, and so the same version: the package's own and a digest of the files.
 """
@@ -60,7 +60,7 @@ class Artefacts:
 def build(folder: Path, platform: Platform, model: Model | None = None) -> Artefacts:
     """Build what a job on a platform needs, for jobs with this model.
 
-    It takes a minute the first time, and where packages have changed; else two seconds.
+    It takes minutes the first time, and where packages have changed; else seconds.
 
     Parameters
     ----------

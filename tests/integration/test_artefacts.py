@@ -1,7 +1,8 @@
-"""What is deployed runs by itself, on a cluster whose machines have Spark, and of the project the archive alone.
+"""What is deployed runs by itself, on machines that have Spark, and of the project the archive alone.
 
-The standalone cluster plays the platform: it brings Spark, Delta and the S3 client on its own class path, and unpacks
-the archive for the driver, as EMR does. Its processes inherit nothing of this one's environment.
+A platform is played here: it brings Spark, Delta and the S3 client on its own class path, and unpacks the archive for
+the driver, as EMR does. Its processes inherit nothing of this one's environment. With --cluster it is a standalone
+cluster of two workers, each of which unpacks the archive for itself; else one machine, in a third of the time.
 """
 
 import json
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,10 +73,12 @@ runpy.run_path(run, run_name="__main__")
 
 @dataclass(frozen=True)
 class Platform:
-    """A cluster with a Spark of its own, and what is to be run there."""
+    """A Spark of its own, and what is to be run there."""
 
     folder: Path
     master: str
+    work: Path
+    """Where workers are."""
     artefacts: Path
     environment: dict[str, str]
 
@@ -89,6 +92,9 @@ class Platform:
         }
         # Where EMR has them; here they are on the class path.
         del properties["spark.jars"]
+        if self.master.startswith("local"):
+            # Workers are where the driver is.
+            del properties["spark.archives"]
         given = [word for item in properties.items() for word in ("--conf", "=".join(item))]
         return subprocess.Popen(
             [str(self.folder / "spark" / "bin" / "spark-submit"), *given, str(program), *words],
@@ -128,7 +134,12 @@ def artefacts(tmp_path_factory: pytest.TempPathFactory) -> Artefacts:
 
 
 @pytest.fixture(scope="module")
-def platform(artefacts: Artefacts, server: ServerInfo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def platform(
+    artefacts: Artefacts,
+    server: ServerInfo,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("platform")
     # By links of another kind, Spark would find its way back to where it was installed.
     shutil.copytree(Path(pyspark.__file__).parent, folder / "spark", copy_function=_link)
@@ -155,17 +166,17 @@ def platform(artefacts: Artefacts, server: ServerInfo, tmp_path_factory: pytest.
         "AWS_ACCESS_KEY_ID": server.access_key,
         "AWS_SECRET_ACCESS_KEY": server.secret_key,
     }
-    with pytest.MonkeyPatch.context() as patch:
-        for name in list(os.environ):
-            patch.delenv(name)
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        cluster = standalone(folder / "cluster", WORKERS)
-        master = cluster.__enter__()
-    try:
-        yield Platform(folder, master, home, environment)
-    finally:
-        cluster.__exit__(None, None, None)
+    with ExitStack() as stack:
+        master, work = f"local[{WORKERS}]", folder / "driver"
+        if request.config.getoption("--cluster"):
+            with pytest.MonkeyPatch.context() as patch:
+                for name in set(os.environ) | set(environment):
+                    patch.delenv(name, raising=False)
+                    if name in environment:
+                        patch.setenv(name, environment[name])
+                master = stack.enter_context(standalone(folder / "cluster", WORKERS))
+            work = folder / "cluster" / "work"
+        yield Platform(folder, master, work, home, environment)
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +222,7 @@ def test_a_refresh_takes_nothing_from_anywhere_but_the_archive_and_spark(
     (answer,) = (line for line in said.splitlines() if line.startswith("PROBE "))
     told = json.loads(answer.removeprefix("PROBE "))
     places = [(platform.folder / "driver", told["driver"])]
-    places += [(platform.folder / "cluster" / "work", worker) for worker in told["workers"]]
+    places += [(platform.work, worker) for worker in told["workers"]]
     for place, process in places:
         python, modules = process["python"], process["modules"]
         assert Path(python).is_relative_to(place)

@@ -21,6 +21,7 @@ from scripts.checks.rights import Rights
 from scripts.checks.store import Reached, clock, credentials, reach, region
 from scripts.checks.trial import scratch_settings
 from scripts.session import override
+from streaming import flatbuffer
 from streaming.weights import WHEEL, wheel_weights
 
 BUCKET = '<?xml version="1.0"?><ListBucketResult><Name>fruits</Name><IsTruncated>false</IsTruncated></ListBucketResult>'
@@ -64,6 +65,12 @@ def test_a_crash_of_what_is_imported_is_told(signal: str, says: str) -> None:
     result = examine("tensorflow", lambda: ok(_child(code, "tensorflow")))
     assert (result.outcome, says in result.says) == (Outcome.FAILED, True), result.says
     assert result.do
+
+
+def test_an_environment_that_was_deployed_needs_no_tensorflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flatbuffer, "SHIPPED", tmp_path)
+    monkeypatch.setattr(machine.importlib.util, "find_spec", lambda _: None)
+    assert machine.tensorflow().outcome is Outcome.LEFT_OUT
 
 
 def test_another_tensorflow_than_the_one_tested_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
