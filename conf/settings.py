@@ -123,6 +123,8 @@ class Privacy(Section):
 
     hash_keys: bool = False
     """Whether the tables hold a keyed hash of each key, as keys can name people. Decided once, for a new store."""
+    rejects_days: Count | None = None
+    """How long rows of rejects stay, in whole days. None: until they are forgotten on request."""
     outside_eu_because: Annotated[str, Field(pattern=r"\S")] | None = None
     """Why photographs may leave the European Union: without a reason, nothing starts in a region outside of it."""
 

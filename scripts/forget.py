@@ -73,10 +73,12 @@ def command(
         if not re.fullmatch(r"[0-9a-fA-F]{64}", digest):
             raise click.BadParameter(f"{digest!r} is no sha256: it has 64 hexadecimal digits.", param_hint="--sha256")
     from conf.forgetting import Asked
+    from conf.regions import check_region
     from conf.s3 import check_bucket, object_store
 
     with opened(settings) as settings:
         storage = settings.storage
+        check_region(settings)
         check_bucket(storage)
         store = object_store(storage)
         if resume:

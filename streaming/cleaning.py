@@ -22,6 +22,7 @@ from conf.settings import Discovery, Storage
 from streaming import cleaned
 from streaming.archive import can_archive
 from streaming.durable import Durable
+from streaming.expiry import expired
 from streaming.ledger import rebuilt_as_of
 from streaming.listing import is_photograph
 from streaming.manifests import Landed, Manifests, Named
@@ -138,7 +139,10 @@ class Cleaner:
         features, rejects = durable.of(number)
         accounted = [v for v in versions if v.row_id in features or v.row_id in rejects]
         # Of the manifests before a rebuilding of the state, what no table has is listed anew by a later one.
-        if len(accounted) < len(versions) and number > rebuilt_as_of(self._store, self._storage):
+        # And what was refused long ago may have left its table.
+        if len(accounted) < len(versions) and number > max(
+            rebuilt_as_of(self._store, self._storage), expired(self._store, self._storage)
+        ):
             return False
         if self._archive:
             chosen = [v for v in accounted if can_archive(self._storage, v)]

@@ -8,6 +8,8 @@ the rows, and at the end everything that older versions of the tables still tell
 """
 
 import logging
+import math
+import time
 from collections.abc import Callable
 from contextlib import closing
 from threading import Event, Thread
@@ -22,8 +24,9 @@ from conf.errors import LeaseError
 from conf.forgetting import Plan, Request
 from conf.purge import delete_versions, purge
 from conf.s3 import control_client
-from conf.settings import Storage
+from conf.settings import Settings, Storage
 from streaming import forgotten, leaving, ledger, traces
+from streaming.expiry import expire
 from streaming.manifests import Manifests
 from streaming.state import TABLES
 
@@ -40,8 +43,10 @@ _GOODBYE_SECONDS = 5.0
 _log = logging.getLogger(__name__)
 
 
-def settle(spark: "SparkSession", storage: Storage, store: ObjectStore, lease: "Lease") -> bool:
-    """Carry out what is asked and not done; tells whether it is. What goes wrong is a warning, and tried again later.
+def settle(spark: "SparkSession", settings: Settings, store: ObjectStore, lease: "Lease") -> bool:
+    """Carry out what is asked and not done, and let go of what is too old; tells whether that is done.
+
+    What goes wrong is a warning, and tried again later.
 
     Raises
     ------
@@ -49,12 +54,13 @@ def settle(spark: "SparkSession", storage: Storage, store: ObjectStore, lease: "
         Where the lease is lost: nothing may be changed any more.
     """
     try:
-        for request in forgetting.requests(store, storage):
-            carry_out(spark, storage, store, request, lease.check)
+        for request in forgetting.requests(store, settings.storage):
+            carry_out(spark, settings.storage, store, request, lease.check)
+        expire(spark, settings, store, lease)
     except LeaseError:
         raise
     except Exception as error:
-        _log.warning("What `fruits forget` asked for is not carried out yet, and tried again later: %s", error)
+        _log.warning("What is to be forgotten, or is too old, is not yet deleted, and tried again later: %s", error)
         return False
     return True
 
@@ -117,12 +123,13 @@ def _unlist(store: ObjectStore, storage: Storage, plan: Plan, check: Callable[[]
 class Watch:
     """Looks now and then, while a `with` lasts, whether anything is asked for."""
 
-    def __init__(self, store: ObjectStore, storage: Storage, seconds: float) -> None:
+    def __init__(self, store: ObjectStore, storage: Storage, seconds: float, most: float = math.inf) -> None:
         self._store = store
         self._storage = storage
         self._seconds = seconds
+        self._until = time.monotonic() + most
         self.asked = Event()
-        """Whether it is: for the stream to pause."""
+        """Whether it is, or the watch has lasted for the most seconds that it may: for the stream to pause."""
         self._ended = Event()
         self._looking = Thread(target=self._look, name="forgetting", daemon=True)
 
@@ -139,7 +146,7 @@ class Watch:
     def _look(self) -> None:
         while not self._ended.wait(self._seconds):
             try:
-                if forgetting.pending(self._store, self._storage, "tables"):
+                if time.monotonic() > self._until or forgetting.pending(self._store, self._storage, "tables"):
                     self.asked.set()
                     return
             except Exception as error:

@@ -1,6 +1,7 @@
 """The streaming job: landing zone to features and rejects, until it is stopped or, with `once`, until all is in."""
 
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from conf.spark_errors import explained
 from conf.tables import MODEL
 from conf.upkeep import upkeep_properties
 from streaming.changeover import settle_model
+from streaming.expiry import EVERY_SECONDS
 from streaming.featurize import Featurizer
 from streaming.forgetting import LOOK_SECONDS, RETRY_SECONDS, Watch, settle
 from streaming.janitor import Janitor
@@ -151,7 +153,7 @@ def run(
         try:
             # One query after the other: a stream pauses for what `fruits forget` asks.
             while True:
-                settled = settle(spark, storage, store, lease)
+                settled = settle(spark, settings, store, lease)
                 sink = Sink(storage, store, featurizer, tally, lease, plan.batch_id, count)
                 with Janitor(settings, store, lease) as janitor:
                     query = _start(spark, settings, plan.manifest, sink)
@@ -160,7 +162,8 @@ def run(
                         summary.seconds["start"] = time.perf_counter() - begun
                         _log.debug("The stream is up after %.1f s.", summary.seconds["start"])
                         on_start()
-                    watch = Watch(store, storage, LOOK_SECONDS if settled else RETRY_SECONDS)
+                    most = math.inf if settings.privacy.rejects_days is None else EVERY_SECONDS
+                    watch = Watch(store, storage, LOOK_SECONDS if settled else RETRY_SECONDS, most)
                     with Upkeep(spark, settings, store, lease), watch:
                         _wait(query, once, stop, lease, watch.asked)
                     paused = watch.asked.is_set() and not stop.is_set()

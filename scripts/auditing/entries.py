@@ -13,6 +13,8 @@ from conf.naming import naming_of
 from scripts.auditing.pins import Pins
 from scripts.auditing.wrong import LOST, RESTORE, SHOWN, examples, wrong
 from scripts.findings import Finding
+from streaming import leaving
+from streaming.expiry import expired
 from streaming.ledger import Saved, newest_saved
 from streaming.manifests import Listed, Manifests
 
@@ -26,6 +28,7 @@ _ODD = """
     SELECT key, etag, manifest, CASE
         WHEN listed > found AND manifest > $done THEN 'under_way'
         WHEN listed > found AND manifest <= $rebuilt THEN 'given_up'
+        WHEN listed > found AND manifest <= $expired THEN 'expired'
         WHEN listed > found THEN 'missing'
         WHEN manifest NOT IN (FROM there) AND found = 1 THEN 'untold'
         WHEN listed = 0 AND manifest IN (FROM there) THEN 'foreign'
@@ -63,6 +66,8 @@ class Entries:
     """Rows whose manifest is gone, but which the sum of all manifests has."""
     given_up: int
     """Entries that are no row, of manifests from before the state was made anew from the tables."""
+    expired: int
+    """Entries that are no row, of manifests of which rows of rejects have left for their age."""
 
 
 def check_entries(pins: Pins, connection: duckdb.DuckDBPyConnection) -> tuple[Entries, list[Finding]]:
@@ -75,11 +80,12 @@ def check_entries(pins: Pins, connection: duckdb.DuckDBPyConnection) -> tuple[En
     StorageError
         Where the store fails.
     """
-    saved = newest_saved(pins.store, pins.storage)
+    storage = pins.storage
+    saved = newest_saved(pins.store, storage)
     there, findings = _enter(pins, connection)
     gone = sorted(set(range(max(saved.last, pins.rebuilt) + 1, pins.done + 1)) - there - findings.keys())
     with reading(pins.storage):
-        connection.execute(_ODD, {"done": pins.done, "rebuilt": pins.rebuilt})
+        connection.execute(_ODD, {"done": pins.done, "rebuilt": pins.rebuilt, "expired": expired(pins.store, storage)})
         listed, features, rejects = (_count(connection, table) for table in ("listed", "features", "rejects"))
     kinds = dict(connection.execute("SELECT kind, count(*) FROM odd GROUP BY kind").fetchall())
     found = [*findings.values()]
@@ -89,13 +95,17 @@ def check_entries(pins: Pins, connection: duckdb.DuckDBPyConnection) -> tuple[En
     for kind, (noun, what, do) in _SAYS.items():
         if kind in kinds:
             found.append(wrong(kind, kinds[kind], noun, what, do, _examples(connection, kind)))
+    # No more of them than were counted as they left.
+    if (lacking := kinds.get("expired", 0) - leaving.read(pins.store, storage).total) > 0:
+        noun, what, do = _SAYS["missing"]
+        found.append(wrong("missing", lacking, noun, what, do, _examples(connection, "expired")))
     strangers, first = _strangers(connection, saved)
     if strangers:
         what = "whose manifest is gone, and which the sum of all manifests does not have"
         found.append(wrong("unlisted", strangers, "row", what, LOST, first))
     under_way, given_up = kinds.get("under_way", 0), kinds.get("given_up", 0)
     vouched = kinds.get("untold", 0) - strangers
-    return Entries(listed, features, rejects, under_way, vouched, given_up), found
+    return Entries(listed, features, rejects, under_way, vouched, given_up, kinds.get("expired", 0)), found
 
 
 def _enter(pins: Pins, connection: duckdb.DuckDBPyConnection) -> tuple[set[int], dict[int, Finding]]:

@@ -38,6 +38,7 @@ def _counts(found: Audit) -> Table:
         ("under way", entries.under_way, ""),
         ("vouched for", entries.vouched, "rows whose manifest is gone, and which the sum of all manifests has"),
         ("given up", entries.given_up, "entries from before the state was made anew from the tables"),
+        ("expired", entries.expired, "entries of manifests whose old rows of rejects were deleted"),
         ("reduced", vectors.reduced, f"of PCA version {of}" if of else ""),
         ("leases", len(found.holders), "times that a stream or a refresh has begun, as far as the log goes back"),
     ]
@@ -46,7 +47,7 @@ def _counts(found: Audit) -> Table:
     table.add_column(justify="right")
     table.add_column(overflow="fold")
     for name, number, remark in rows:
-        if number or name not in ("vouched for", "given up"):
+        if number or name not in ("vouched for", "given up", "expired"):
             table.add_row(name, str(number), remark)
     return table
 

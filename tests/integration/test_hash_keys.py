@@ -1,5 +1,6 @@
 """With `privacy.hash_keys`, no key is in a table, and all that is promised of keys holds of their hashes."""
 
+import hashlib
 import json
 import pickle
 from collections.abc import Callable, Iterable
@@ -10,11 +11,15 @@ import pytest
 from click.testing import CliRunner
 
 from batch.refresh import run as refresh
+from conf import forgetting
 from conf.errors import ContractError
+from conf.forgetting import Asked, Request
 from conf.naming import Naming, naming_of
 from conf.s3 import object_store
 from conf.settings import Settings
 from scripts.accounting import account
+from scripts.auditing.audit import audit
+from scripts.erasure import carry_out
 from scripts.fruit_photos import draw_bad_objects, draw_photos
 from scripts.fruits import fruits
 from scripts.session import override
@@ -166,6 +171,29 @@ def test_a_state_that_was_lost_is_rebuilt_with_its_secret_and_refused_without(
     obstore.put(store, path, secret)
     assert run(spark, hashed, once=True, rebuild_state=True).objects == 0
     assert (names(hashed, "features"), names(hashed, "rejects")) == (of(hashed, GOOD), of(hashed, BAD))
+
+
+@pytest.mark.parametrize("asked_by", ["path", "hash", "sha256"])
+def test_what_is_forgotten_is_found_by_its_hash(
+    spark: "SparkSession", hashed: Settings, drop_files: Drop, asked_by: str
+) -> None:
+    storage, store = hashed.storage, object_store(hashed.storage)
+    drop_files(GOOD)
+    run(spark, hashed, once=True)
+    refresh(spark, override(hashed, "pca", k=3))
+    name, *others = sorted(GOOD)
+    (row_key,) = of(hashed, [name])
+    key = storage.landing + (row_key if asked_by == "hash" else name)
+    digest = hashlib.sha256(GOOD[name]).hexdigest()
+    request = Request.new(Asked(digests=(digest,)) if asked_by == "sha256" else Asked(keys=(key,)))
+    forgetting.ask(store, storage, request)
+    receipt = carry_out(override(hashed, "pca", k=3), store, request, lambda: spark)
+    assert (receipt["removed"]["landing"], receipt["removed"]["features"], receipt["removed"]["reduced"]) == (1, 1, 1)
+    assert names(hashed, "features") == names(hashed, "reduced") == of(hashed, others)
+    assert not [path for path, body in below(hashed, "").items() if name.encode() in body or row_key.encode() in body]
+    drop_files({name: GOOD[name]})
+    assert run(spark, hashed, once=True).objects == 0
+    assert audit(storage, 100).findings == ()
 
 
 @pytest.mark.parametrize("first", [False, True])
