@@ -141,11 +141,15 @@ def test_a_stream_that_runs_takes_it_up_and_goes_on(
 ) -> None:
     monkeypatch.setattr(streaming.stream, "LOOK_SECONDS", 0.5)
     settings, stop, up = filled, Event(), Event()
+    store, other = object_store(filled.storage), Request.new(keys(filled, SECOND))
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(run, spark, settings, stop=stop, on_start=up.set)
         try:
             wait_until(up.is_set)
+            # Of two that are asked at once, neither waits for the other's command.
+            forgetting.ask(store, settings.storage, other)
             receipt = forget(spark, settings, keys(settings, FIRST))
+            assert carry_out(settings, store, other, lambda: spark)["removed"]["features"] == 1
             drop_files({"kiwi/new.jpg": GOOD[SECOND], FIRST: GOOD[FIRST]})
             wait_until(lambda: any(row["key"].endswith("kiwi/new.jpg") for row in rows(settings, "features")))
         finally:
@@ -154,8 +158,8 @@ def test_a_stream_that_runs_takes_it_up_and_goes_on(
     assert receipt["removed"]["features"] == 1
     # One and the same run, whose second query goes on where the first was.
     assert (summary.features, summary.rejects.total()) == (1, 0)
-    assert [name for name, _ in versions(settings, "features")] == sorted([SECOND, *REST, "kiwi/new.jpg"])
-    assert account(settings.storage).unlisted == 0
+    assert [name for name, _ in versions(settings, "features")] == sorted([*REST, "kiwi/new.jpg"])
+    assert (account(settings.storage).unlisted, forgetting.requests(store, settings.storage)) == (0, [])
 
 
 def test_what_no_batch_has_taken_in_yet_never_is(spark: "SparkSession", settings: Settings, drop_files: Drop) -> None:
