@@ -71,6 +71,8 @@ class Plan:
     """The same by the keys that the tables have."""
     found: Mapping[str, int] = field(default_factory=dict)
     """How many, by where."""
+    manifests: tuple[int, ...] = ()
+    """Numbers of those that list any."""
     leaving: int = 0
     """Of what manifests list, those that are rows and will be none, and those that would be and will not."""
     since: str | None = None
@@ -162,7 +164,7 @@ def plan_of(store: ObjectStore, storage: Storage, request: Request) -> Plan | No
         return None
     told = json.loads(body)
     told |= {name: tuple((key, etag) for key, etag in told[name]) for name in ("versions", "rows", "contents")}
-    told |= {name: tuple(told[name]) for name in ("vectors", "heads")}
+    told |= {name: tuple(told[name]) for name in ("vectors", "heads", "manifests")}
     return Plan(**told)
 
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 import obstore
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from obstore.exceptions import NotFoundError
@@ -107,11 +106,12 @@ class _Sought:
     @classmethod
     def of(cls, storage: Storage, plan: Plan, listed: Sequence[Version]) -> Self:
         versions, rows = frozenset(plan.versions), frozenset(plan.rows)
-        keys = {key for key, _ in versions | rows}
-        others = _others(storage, keys, versions | rows, listed)
+        keys, there = {key for key, _ in versions | rows}, _there(storage, listed)
+        others = {key for key, etag in there if key in keys and (key, etag) not in versions | rows}
         gone = keys - others
         # A key may begin another one, of a photograph that stays.
-        longer = [v.key for v in listed if v.key not in gone and v.key.startswith(tuple(gone))] if gone else []
+        lengths = {len(key) for key in gone}
+        longer = {key for key, _ in there if key not in gone and any(key[:length] in gone for length in lengths)}
         strings = {string for key in gone for string in spellings(key)}
         # Of a key that is there again, or still, only its versions are to be gone: as manifests list them.
         strings |= {_line(key, etag) for key, etag in versions if key in others}
@@ -148,15 +148,15 @@ class _Sought:
         return None, twins
 
 
-def _others(storage: Storage, keys: set[str], names: frozenset[Name], listed: Sequence[Version]) -> set[str]:
-    """Keys of which there is a version that was not to go: in the landing zone, or as a row."""
-    found = {v.key for v in listed if v.key in keys and v.etag and (v.key, v.etag) not in names}
-    rows = pc.field("key").isin(pa.array(sorted(keys), pa.string()))
+def _there(storage: Storage, listed: Sequence[Version]) -> set[Name]:
+    """Every version that there is: in the landing zone, in the archive, or as a row."""
+    found = {(version.key, version.etag) for version in listed if version.etag}
+    archived = (version.key for version in listed if version.key.startswith(storage.archive))
+    found |= {name for key in archived if (name := original(storage, key)) is not None}
     for opened in open_tables(storage, "features", "rejects"):
         if opened is not None:
-            there = read_columns(opened, storage, ["key", "etag"], rows)
-            pairs = zip(there["key"].to_pylist(), there["etag"].to_pylist(), strict=True)
-            found |= {key for key, etag in pairs if (key, etag) not in names}
+            rows = read_columns(opened, storage, ["key", "etag"])
+            found |= set(zip(rows["key"].to_pylist(), rows["etag"].to_pylist(), strict=True))
     return found
 
 
@@ -197,9 +197,7 @@ def _texts(column: pa.Array) -> Iterator[bytes]:
     """The texts of a column, however deep, many at a time."""
     kind = column.type
     if pa.types.is_string(kind) or pa.types.is_binary(kind) or pa.types.is_large_string(kind):
-        yield "\0".join(
-            text if isinstance(text, str) else text.decode("latin-1") for text in column.to_pylist() if text
-        ).encode()
+        yield b"\0".join(text.encode() if isinstance(text, str) else text for text in column.to_pylist() if text)
     elif pa.types.is_struct(kind):
         for child in column.flatten():
             yield from _texts(child)

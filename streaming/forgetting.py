@@ -112,12 +112,10 @@ def _unlist(store: ObjectStore, storage: Storage, plan: Plan, check: Callable[[]
     """Take versions out of the manifests, and out of what sums these up."""
     check()
     ledger.forget(store, storage, plan.rows)
-    names = frozenset(plan.versions)
-    if plan.found["manifests"]:
-        manifests = Manifests(store, storage.state_key("manifests"))
-        for number in sorted(manifests.numbers()):
-            check()
-            manifests.forget(number, names)
+    manifests, names = Manifests(store, storage.state_key("manifests")), frozenset(plan.versions)
+    for number in plan.manifests:
+        check()
+        manifests.forget(number, names)
 
 
 class Watch:

@@ -94,6 +94,7 @@ def find(storage: Storage, store: ObjectStore, asked: Asked) -> Plan:
             "reduced": len(reduced),
             "set_aside": len(set_aside(store, storage, asked, versions)),
         },
+        manifests=tuple(sorted({entry.manifest for entry in entries})),
         leaving=sum(table.num_rows for table in rows.values()) + len(awaited),
         since=first.astimezone(UTC).isoformat() if isinstance(first, datetime) else None,
         vectors=tuple(sorted(digests(features + reduced))),

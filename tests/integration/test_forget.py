@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
+import obstore
 import pytest
 
 import streaming.forgetting
@@ -181,15 +182,19 @@ def test_what_no_batch_has_taken_in_yet_never_is(spark: "SparkSession", settings
 def test_photographs_of_some_bytes_go_under_each_name_they_have(
     spark: "SparkSession", settings: Settings, drop_files: Drop
 ) -> None:
-    drop_files({"pear/a.jpg": GOOD[FIRST], "plum/b.jpg": GOOD[FIRST], SECOND: GOOD[SECOND]})
+    # One whose key begins with another's, and of which only the tables tell any more.
+    drop_files(
+        {"pear/a.jpg": GOOD[FIRST], "plum/b.jpg": GOOD[FIRST], SECOND: GOOD[SECOND], "plum/b.jpg2": GOOD[REST[1]]}
+    )
     run(spark, settings, once=True)
+    obstore.delete(object_store(settings.storage), settings.storage.landing + "plum/b.jpg2")
     drop_files({"pear/a.jpg": GOOD[REST[0]]})
     run(spark, settings, once=True)
     by_key = forget(spark, settings, keys(settings, "plum/b.jpg"))
     assert by_key["proof"]["rows_of_the_same_bytes"] == 1
     forget(spark, settings, Asked(digests=(hashlib.sha256(GOOD[FIRST]).hexdigest(),)))
     # The same key with other bytes is another photograph.
-    assert [name for name, _ in versions(settings, "features")] == sorted(["pear/a.jpg", SECOND])
+    assert [name for name, _ in versions(settings, "features")] == sorted(["pear/a.jpg", "plum/b.jpg2", SECOND])
     assert landed(settings, FIRST).etag not in {etag for _, etag in versions(settings, "features")}
     # Dropped again with the same bytes under another etag, as a store with SSE-KMS gives; these under another name.
     drop_in_parts(settings, "plum/b.jpg", GOOD[FIRST])
@@ -198,7 +203,7 @@ def test_photographs_of_some_bytes_go_under_each_name_they_have(
     summary = run(spark, settings, once=True)
     assert (summary.features, dict(summary.rejects)) == (1, {"forgotten": 2})
     assert [name for name, _ in versions(settings, "rejects")] == ["kiwi/c.jpg", "plum/b.jpg"]
-    assert [name for name, _ in versions(settings, "features")] == sorted(["pear/a.jpg", SECOND, SECOND])
+    assert [name for name, _ in versions(settings, "features")] == sorted(["pear/a.jpg", "plum/b.jpg2", SECOND, SECOND])
     found = account(settings.storage)
     assert (found.refusal, found.unlisted, found.under_way) == (None, 0, 0)
 
