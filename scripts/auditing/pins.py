@@ -17,10 +17,11 @@ from obstore.store import ObjectStore
 
 from conf.delta import dataset, open_tables
 from conf.errors import StorageError
+from conf.forgetting import requests
 from conf.s3 import check_bucket
 from conf.settings import Storage
 from conf.tables import NAMES
-from streaming import checkpoint
+from streaming import checkpoint, leaving
 from streaming.ledger import rebuilt_as_of
 
 # What an audit takes of memory for sorting; the rest goes through a temporary folder.
@@ -39,6 +40,8 @@ class Pins:
     """The manifest up to which the state was made anew from the tables; what those before list was given up."""
     tables: dict[str, DeltaTable]
     """Those that exist, as they were then."""
+    forgetting: frozenset[str]
+    """Requests to forget photographs that wait or are being carried out."""
 
     @property
     def versions(self) -> dict[str, int]:
@@ -56,13 +59,20 @@ def pin(storage: Storage, store: ObjectStore) -> Pins:
     ContractError
         Where a table is of another contract, or the checkpoint is damaged.
     """
+    forgetting = being_forgotten(storage, store)
     done = checkpoint.last_done(store, storage.state_key("checkpoint"))
     rebuilt = rebuilt_as_of(store, storage)
     found = dict(zip(["reduced"], open_tables(storage, "reduced"), strict=True))
     others = [name for name in NAMES if name != "reduced"]
     found |= zip(others, open_tables(storage, *others), strict=True)
     tables = {name: opened for name in NAMES if (opened := found[name]) is not None}
-    return Pins(storage, store, done.manifest if done else 0, rebuilt, tables)
+    return Pins(storage, store, done.manifest if done else 0, rebuilt, tables, forgetting)
+
+
+def being_forgotten(storage: Storage, store: ObjectStore) -> frozenset[str]:
+    """Requests to forget photographs that wait or are being carried out, by their names."""
+    waiting = {request.id for request in requests(store, storage)}
+    return frozenset(waiting | leaving.read(store, storage).under_way.keys())
 
 
 @contextmanager

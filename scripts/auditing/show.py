@@ -8,6 +8,7 @@ from rich.text import Text
 from conf.commits import Commit
 from scripts.auditing.audit import Audit
 from scripts.console import Console
+from scripts.findings import need_a_hand
 from scripts.screen import WELL, findings_table
 from scripts.wording import clock, count, printable
 
@@ -25,7 +26,10 @@ def _parts(found: Audit) -> Iterator[Text | Table]:
     yield _counts(found)
     yield from _writers(found.commits)
     yield Text()
-    yield findings_table(found.findings) if found.findings else Text(WELL, "bold green")
+    if not need_a_hand(found.findings):
+        yield Text(f"{WELL} Worth knowing:" if found.findings else WELL, "bold green")
+    if found.findings:
+        yield findings_table(found.findings)
 
 
 def _counts(found: Audit) -> Table:
@@ -39,6 +43,7 @@ def _counts(found: Audit) -> Table:
         ("vouched for", entries.vouched, "rows whose manifest is gone, and which the sum of all manifests has"),
         ("given up", entries.given_up, "entries from before the state was made anew from the tables"),
         ("expired", entries.expired, "entries of manifests whose old rows of rejects were deleted"),
+        ("forgotten", entries.forgotten, "entries that `fruits forget` took out"),
         ("reduced", vectors.reduced, f"of PCA version {of}" if of else ""),
         ("leases", len(found.holders), "times that a stream or a refresh has begun, as far as the log goes back"),
     ]
@@ -47,7 +52,7 @@ def _counts(found: Audit) -> Table:
     table.add_column(justify="right")
     table.add_column(overflow="fold")
     for name, number, remark in rows:
-        if number or name not in ("vouched for", "given up", "expired"):
+        if number or name not in ("vouched for", "given up", "expired", "forgotten"):
             table.add_row(name, str(number), remark)
     return table
 

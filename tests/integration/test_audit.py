@@ -15,7 +15,9 @@ from click.testing import CliRunner, Result
 from obstore.store import ObjectStore
 
 from batch.refresh import run as refresh
+from conf import forgetting
 from conf.errors import ContractError
+from conf.forgetting import Asked, Request
 from conf.holders import Hold, holds, log_key
 from conf.lease import Lease
 from conf.s3 import object_store
@@ -25,6 +27,7 @@ from scripts.drop import drop
 from scripts.fruit_photos import draw_bad_objects, draw_photos
 from scripts.fruits import fruits
 from scripts.session import override
+from streaming import leaving
 from streaming.ledger import Saved, save
 from streaming.manifests import Landed, Manifests
 from streaming.reprocess import matching, rejected, relist
@@ -221,6 +224,7 @@ def test_operations_explains_every_finding_of_the_table_above() -> None:
     explained = OPERATIONS.read_text(encoding="utf-8")
     for code in {code for _, codes, _ in BROKEN for code in codes}:
         assert f"| `{code}` | failed |" in explained
+    assert "| `forgetting` | note |" in explained
     for code in ("unsigned", "late"):
         assert f"| `{code}` | warning |" in explained
 
@@ -242,6 +246,23 @@ def test_what_was_given_up_when_the_state_was_made_anew_is_not_missing(store: St
         store.write("features", number, *entries(number))
     found = store.audit()
     assert (codes(found), found.entries.given_up) == ([], 3)
+
+
+def test_entries_that_were_forgotten_leave_no_gap_and_what_is_under_way_is_a_note(store: Store) -> None:
+    storage = store.storage
+    request = Request.new(Asked(keys=("landing/apple/1-0.jpg",)))
+    forgetting.ask(store.store, storage, request)
+    leaving.begin(store.store, storage, request.id, 1)
+    assert Manifests(store.store, storage.state_key("manifests")).forget(1, {entries(1)[0].name}) == 1
+    found = store.audit()
+    assert {(one.code, one.severity) for one in found.findings} == {("forgetting", "note"), ("foreign", "note")}
+    assert found.entries.forgotten == 1
+    assert run_command(storage).exit_code == 0
+    leaving.end(store.store, storage, request.id)
+    for path in forgetting.paths(storage, request):
+        obstore.delete(store.store, [path])
+    (finding,) = store.audit().findings
+    assert (finding.code, finding.severity) == ("foreign", "failed"), "a row that should have gone"
 
 
 def test_commits_by_nobody_who_held_a_lease_are_found(store: Store) -> None:

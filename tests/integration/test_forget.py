@@ -134,7 +134,9 @@ def test_nothing_of_it_is_left_in_any_version_and_nothing_else_is_lost(
     assert (found.dropped_again, found.forgetting) == (1, 0)
     assert found.discovered == found.features + sum(found.rejects.values())
     assert refresh(spark, settings).rows == len(GOOD)
-    assert audit(settings.storage, newest=50).findings == ()
+    audited = audit(settings.storage, 1000)
+    assert (audited.findings, audited.entries.forgotten) == ((), 2)
+    assert all(commit.by for commit in audited.commits)
 
 
 def test_a_stream_that_runs_takes_it_up_and_goes_on(
