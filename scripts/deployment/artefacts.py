@@ -27,14 +27,16 @@ Platform = Literal["emr", "ec2", "databricks"]
 ENVIRONMENT = "environment"
 """What the archive is unpacked as, in the folder that a job runs in."""
 ARCHIVE = f"{ENVIRONMENT}.tar.gz"
-PYTHON_OF: Mapping[Platform, str] = {"emr": VERSION, "ec2": VERSION, "databricks": "3.12"}
+_PYTHONS: Mapping[Platform, str] = {"emr": VERSION, "ec2": VERSION, "databricks": "3.12"}
 """EMR's jobs bring their own; Databricks' newest runtimes with long support have theirs."""
 _TREE = Path(__file__).parents[2]
 _RUN = Path(__file__).with_name("run.py")
 _PYTHON = f"./{ENVIRONMENT}/bin/python3"
 _DELTA = "/usr/share/aws/delta/lib"
-# The platform's own, and what draws pages and figures, which are for people to look at.
-_LEFT_OUT = frozenset({"pyspark", "delta-spark", "plotly", "matplotlib"})
+# Spark is the platform's own, and pages and figures are for people to look at.
+_LEFT_OUT = frozenset({"pyspark", "plotly", "matplotlib"})
+_OF_DATABRICKS = frozenset({"delta-spark"})
+"""Databricks has its own, and pip would want pyspark for it."""
 _CONVERTERS = frozenset({"tensorflow", "tensorflow-cpu", "keras"})
 
 
@@ -82,7 +84,7 @@ def build(folder: Path, platform: Platform, model: Model | None = None) -> Artef
         part = Path(name)
         built = wheel.build(_TREE, part)
         ship(model.architecture, weights_path(model.architecture, model.weights), model.engine, part / "models")
-        entries = _entries(project["dependencies"], model, PYTHON_OF[platform])
+        entries = _entries(project["dependencies"], model, platform)
         if platform == "databricks":
             wheel.with_models(built, part / "models")
             (part / "requirements.txt").write_text(entries)
@@ -125,9 +127,11 @@ def _project() -> dict[str, Any]:
         ) from None
 
 
-def _entries(dependencies: Sequence[str], model: Model, python: str) -> str:
+def _entries(dependencies: Sequence[str], model: Model, platform: Platform) -> str:
     without = _LEFT_OUT if model.engine == "tensorflow" else _LEFT_OUT | _CONVERTERS
-    names = locked.needed(dependencies, without, python)
+    if platform == "databricks":
+        without |= _OF_DATABRICKS
+    names = locked.needed(dependencies, without, _PYTHONS[platform])
     return locked.lines((_TREE / "requirements.lock").read_text(encoding="utf-8"), names)
 
 

@@ -53,7 +53,7 @@ from conf.settings import load
 from conf.spark import session
 
 def here(_):
-    names = "conf streaming batch scripts pyspark pyarrow numpy ai_edge_litert obstore deltalake boto3"
+    names = "conf streaming batch scripts pyspark pyarrow numpy ai_edge_litert obstore deltalake delta boto3"
     return {
         "python": sys.executable,
         "path": sys.path,

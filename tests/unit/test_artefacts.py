@@ -1,5 +1,7 @@
 """What goes into an environment that is deployed, and that it is the same whenever it is made of the same."""
 
+import ast
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -7,9 +9,11 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from conf.errors import SetupError
-from scripts.deployment import environment, interpreter, locked, packing, wheel
+from conf.settings import Model
+from scripts.deployment import artefacts, environment, interpreter, locked, packing, wheel
 from scripts.deployment.artefacts import spark_properties
 from streaming import flatbuffer
 from streaming.model import load_model, weights_path
@@ -99,6 +103,25 @@ def test_an_environment_that_will_not_run_there_is_told_of(
     told = interpreter.doubts(python)
     assert (told == ()) == runs
     assert runs or f"asks for glibc 2.{glibc}" in told[0]
+
+
+def test_an_environment_has_every_package_that_a_job_imports() -> None:
+    entries = artefacts._entries(artefacts._project()["dependencies"], Model(), "emr")
+    there = {canonicalize_name(line.split("==")[0]) for line in entries.splitlines() if "==" in line}
+    packages = importlib.metadata.packages_distributions()
+    lacking = set()
+    # What `scripts` imports beside is for people's own machines.
+    for source in (source for room in ("conf", "streaming", "batch") for source in (ROOT / room).rglob("*.py")):
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for top in {name.partition(".")[0] for name in names} & set(packages):
+                if not there & {canonicalize_name(one) for one in packages[top]}:
+                    lacking.add((top, source.name))
+    # Spark is the platform's, types are for mypy, and no job converts networks or writes files for other programs.
+    elsewhere = {"pyspark", "conf", "streaming", "batch", "scripts", "mypy_boto3_s3", "mypy_boto3_sqs"}
+    not_in_jobs = {"network.py", "freeze.py", "engines.py", "export.py", "interchange.py"}
+    assert {(top, name) for top, name in lacking if top not in elsewhere and name not in not_in_jobs} == set()
 
 
 def test_a_job_takes_python_delta_and_daemon_from_where_they_are() -> None:

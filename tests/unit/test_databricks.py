@@ -148,7 +148,7 @@ def test_on_databricks_its_own_delta_is_left_in_place(monkeypatch: pytest.Monkey
 
 def test_pip_finds_all_that_it_is_to_install_in_the_list_and_brings_no_second_spark() -> None:
     """With hashes pip takes what is listed or nothing."""
-    entries = artefacts._entries(artefacts._project()["dependencies"], Model(), artefacts.PYTHON_OF["databricks"])
+    entries = artefacts._entries(artefacts._project()["dependencies"], Model(), "databricks")
     names = {line.split("==")[0] for line in entries.splitlines() if "==" in line}
     assert "pyspark" not in names
     there = {"python_version": "3.12", "python_full_version": "3.12.3", "extra": ""}
