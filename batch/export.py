@@ -12,10 +12,12 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from batch.arrow import lists_of
 from batch.snapshot import Batch
 from batch.spaces import TOLD, Space
+from conf.spreadsheets import FORMULA, HARMLESS
 
 Form = Literal["parquet", "csv", "npz", "tfrecord"]
 
@@ -66,7 +68,9 @@ def _csv(space: Space, path: Path, batches: Iterator[Batch]) -> int:
     try:
         for batch, rows in batches:
             names = [*TOLD, *space.versions, *(f"{space.name}_{number}" for number in range(rows.shape[1]))]
-            made = _table(space, batch, [pa.array(column) for column in rows.T.copy()], names)
+            told = [pc.replace_substring_regex(column, FORMULA, HARMLESS) for column in batch.select(TOLD).columns]
+            plain = pa.RecordBatch.from_arrays(told, list(TOLD))
+            made = _table(space, plain, [pa.array(column) for column in rows.T.copy()], names)
             writer = writer or CSVWriter(path, made.schema)
             writer.write_batch(made)
             written += len(rows)

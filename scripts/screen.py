@@ -14,7 +14,7 @@ from rich.text import Text
 from scripts.accounting import Accounting
 from scripts.console import Console
 from scripts.findings import Finding, Severity, need_a_hand
-from scripts.wording import by_reason, clock, count, duration
+from scripts.wording import by_reason, clock, count, duration, printable
 
 # What there should be none of.
 _ODD = {
@@ -69,7 +69,7 @@ def show_accounting(accounting: Mapping[str, Any]) -> None:
 
 def _state(a: Mapping[str, Any]) -> Text:
     stream = a["stream"]
-    return Text.assemble((str(stream["state"]), _STATES.get(stream["state"], "bold")), f": {stream['says']}")
+    return Text.assemble((str(stream["state"]), _STATES.get(stream["state"], "bold")), f": {printable(stream['says'])}")
 
 
 def findings_table(findings: tuple[Finding, ...]) -> Table:
@@ -78,7 +78,7 @@ def findings_table(findings: tuple[Finding, ...]) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for finding in findings:
-        table.add_row(Text(str(finding.severity), _SIGNS[finding.severity]), Text(finding.says))
+        table.add_row(Text(str(finding.severity), _SIGNS[finding.severity]), Text(printable(finding.says)))
         table.add_row("", Text(f"-> {finding.do}", "bold"))
     return table
 
@@ -100,7 +100,7 @@ def _table(a: Mapping[str, Any]) -> Table:
     table.add_column(justify="right")
     table.add_column(overflow="fold")
     for name, number, remark in rows:
-        table.add_row(name, str(number), Text(remark))
+        table.add_row(name, str(number), Text(printable(remark)))
     return table
 
 

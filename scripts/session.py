@@ -21,6 +21,7 @@ from conf.settings import EMBEDDED, Settings, Storage, load
 from scripts.entry import INTERRUPTED, end_at_once
 from scripts.progress import bar
 from scripts.volume import is_quiet
+from scripts.wording import printable
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -47,7 +48,7 @@ def one_message(ctx: click.Context) -> Iterator[None]:
         yield
         sys.stdout.flush()
     except FruitsError as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(printable(str(error), keep="\n")) from None
     except KeyboardInterrupt:
         click.echo(INTERRUPTED, err=True)
         ctx.exit(128 + signal.SIGINT)

@@ -10,6 +10,7 @@ from rich.table import Table
 from scripts.console import Console
 from scripts.screen import show_accounting
 from scripts.terminal import cards
+from scripts.wording import printable
 
 # Wider than any row, where nobody folds it.
 _UNFOLDED = 2_000
@@ -28,7 +29,7 @@ def show_tour(done: Mapping[str, Any]) -> None:
     for name in done["answer"][0] if done["answer"] else ():
         answer.add_column(name)
     for row in done["answer"]:
-        answer.add_row(*map(str, row.values()))
+        answer.add_row(*(escape(str(value)) for value in row.values()))
     console.print(answer)
     for name, place in done["where"].items():
         console.print(f"{name + ':':<15} {place}", highlight=False)
@@ -146,11 +147,13 @@ def show_similar(neighbours: Sequence[Mapping[str, Any]], pictures: Sequence[byt
         # A key is for a program to read there, and stays in one piece.
         console.width = _UNFOLDED
     if pictures:
-        captions = [f"{number} {one['label']}" for number, one in enumerate(neighbours, 1)]
+        captions = [f"{number} {printable(one['label'])}" for number, one in enumerate(neighbours, 1)]
         console.print(cards(pictures, captions))
     table = Table(box=None)
     for name in ("", "distance", "label", "key"):
         table.add_column(name, justify="left" if name in ("label", "key") else "right", overflow="fold")
     for number, one in enumerate(neighbours, 1):
-        table.add_row(str(number), f"{one['distance']:.3f}", escape(one["label"]), escape(one["key"]))
+        table.add_row(
+            str(number), f"{one['distance']:.3f}", *(escape(printable(one[name])) for name in ("label", "key"))
+        )
     console.print(table, highlight=False)

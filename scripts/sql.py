@@ -18,7 +18,9 @@ import pyarrow as pa
 from conf.delta import as_of, dataset, open_tables
 from conf.errors import DataError
 from conf.settings import Storage
+from conf.spreadsheets import harmless
 from conf.tables import NAMES, VIEWS, columns_of
+from scripts.wording import printable
 
 if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
@@ -227,8 +229,7 @@ def _write_csv(answer: pa.RecordBatchReader) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(_unique(answer.schema.names))
     for row in _rows(answer):
-        plain = map(_plain, row.values())
-        writer.writerow(json.dumps(value) if isinstance(value, list | dict) else value for value in plain)
+        writer.writerow(map(_in_csv, map(_plain, row.values())))
 
 
 def _write_json(answer: pa.RecordBatchReader) -> None:
@@ -319,6 +320,12 @@ def _plain(value: Any) -> Any:
             return str(value)
 
 
+def _in_csv(value: Any) -> Any:
+    if isinstance(value, list | dict):
+        return json.dumps(value)
+    return harmless(value) if isinstance(value, str) else value
+
+
 def _short(value: Any) -> str:
     match value:
         case None:
@@ -333,4 +340,4 @@ def _short(value: Any) -> str:
         case [*numbers]:
             return f"[{', '.join(map(_short, numbers))}]"
         case _:
-            return str(_plain(value))
+            return printable(str(_plain(value)))

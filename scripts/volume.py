@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import click
 
+from scripts.wording import printable
+
 _LOGGERS = [logging.getLogger(package) for package in ("conf", "streaming", "batch", "scripts")]
 _CHOSEN = f"{__name__}.chosen"
 
@@ -15,7 +17,7 @@ class _Say(logging.Handler):
     """Shows what our own modules tell, such as that a first preparation takes a while; Spark's words go to its log."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(self.format(record), err=True)
+        click.echo(printable(self.format(record), keep="\n"), err=True)
 
 
 _say = _Say()

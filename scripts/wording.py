@@ -7,9 +7,11 @@ from datetime import datetime
 _UNITS = {"days": 86_400, "h": 3600, "min": 60}
 
 
-def printable(text: str) -> str:
-    """Text that others chose, such as a key, with whatever would move a cursor or hide a letter written as its code."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+def printable(text: str, keep: str = "") -> str:
+    """Text that others chose, such as a key, with a code for whatever would move a cursor, or hide or turn letters."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one in keep else ascii(one)[1:-1] for one in text)
 
 
 def duration(seconds: float) -> str:
