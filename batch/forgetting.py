@@ -8,6 +8,7 @@ that makes the difference.
 import logging
 from collections.abc import Callable
 from contextlib import closing
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from obstore.store import ObjectStore
@@ -93,11 +94,11 @@ def _drop_models(spark: "SparkSession", settings: Settings, since: str | None, f
     """Delete models that may have seen a row, and vectors that none stands for any more; tells how many models."""
     storage = settings.storage
     before = _models(settings)
-    saw = "true" if since is None else f"fitted_at >= TIMESTAMP '{since}'"
+    saw = "true" if since is None else f"fitted_at >= TIMESTAMP '{datetime.fromisoformat(since).isoformat()}'"
     newest = -1 if fitted is None else fitted
-    spark.sql(f"DELETE FROM delta.`{storage.table_uri('pca_models')}` WHERE {saw} AND pca_version <> {newest}")  # noqa: S608
+    spark.sql(f"DELETE FROM delta.`{storage.table_uri('pca_models')}` WHERE {saw} AND pca_version <> {newest}")  # noqa: S608 (our own words)
     if fitted is None:
-        spark.sql(f"DELETE FROM delta.`{storage.table_uri('reduced')}`")  # noqa: S608
+        spark.sql(f"DELETE FROM delta.`{storage.table_uri('reduced')}`")  # noqa: S608 (our own words)
     return before - _models(settings)
 
 

@@ -248,4 +248,7 @@ def _create(spark: "SparkSession", uri: str, table: str, properties: dict[str, s
 
 
 def _listed(properties: dict[str, str]) -> str:
-    return ", ".join(f"'{name}' = '{value}'" for name, value in properties.items())
+    def quoted(text: str) -> str:
+        return "'" + text.replace("\\", r"\\").replace("'", r"\'") + "'"
+
+    return ", ".join(f"{quoted(name)} = {quoted(value)}" for name, value in properties.items())

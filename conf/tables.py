@@ -86,7 +86,7 @@ COLUMNS = {
 # of one that was processed again, that of the later manifest counts.
 VERSION_RANK = "row_number() OVER (PARTITION BY key ORDER BY last_modified DESC, manifest DESC, etag)"
 
-VIEWS = {"current": ("features", f"SELECT * FROM features QUALIFY {VERSION_RANK} = 1")}  # noqa: S608
+VIEWS = {"current": ("features", f"SELECT * FROM features QUALIFY {VERSION_RANK} = 1")}  # noqa: S608 (our own words)
 """Views beside the tables: what each is of, and its definition. `current` has the newest version of each key."""
 
 

@@ -38,7 +38,7 @@ _REJECTS = f"""
 SELECT reason, count(*) AS objects,
        arg_max({{'key': key, 'detail': detail, 'rejected_at': rejected_at}}, rejected_at, {_EXAMPLES}) AS examples
 FROM rejects GROUP BY reason ORDER BY objects DESC, reason
-"""  # noqa: S608
+"""  # noqa: S608 (our own words)
 _SPAN = "SELECT epoch(max(last_modified) - min(last_modified)) AS seconds FROM features"
 _ARRIVALS = """
 SELECT time_bucket(to_seconds({seconds}), last_modified) AS began, count(DISTINCT (key, etag)) AS photographs

@@ -124,7 +124,7 @@ class Tables:
             return
         self._connection.register(f"{name}_stored", rows)
         nulls = (f"NULL::{_duckdb_type(line.split()[1])} AS {column}" for column, line in missing.items())
-        self._connection.execute(f"CREATE VIEW {name} AS SELECT *, {', '.join(nulls)} FROM {name}_stored")  # noqa: S608
+        self._connection.execute(f"CREATE VIEW {name} AS SELECT *, {', '.join(nulls)} FROM {name}_stored")  # noqa: S608 (our own words)
 
     def close(self) -> None:
         """Let go of the tables, and of questions that were not answered to the end."""

@@ -72,7 +72,7 @@ def plan_change(storage: Storage, store: ObjectStore, model_id: str) -> Change:
     rows = read_columns(features, storage, ["key", "etag", "manifest", "last_modified", "model_id"])
     with duckdb.connect() as connection:
         connection.register("features", rows)
-        others = f"SELECT key, etag, last_modified FROM ({VIEWS['current'][1]}) WHERE model_id <> ?"  # noqa: S608
+        others = f"SELECT key, etag, last_modified FROM ({VIEWS['current'][1]}) WHERE model_id <> ?"  # noqa: S608 (our own words)
         current = connection.sql(others, params=[model_id]).to_arrow_table().to_pylist()
     wanted = {row["key"]: row for row in current}
     featurized = set(zip(rows["key"].to_pylist(), rows["etag"].to_pylist(), strict=True))

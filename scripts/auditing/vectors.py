@@ -40,7 +40,7 @@ def check_vectors(pins: Pins, connection: duckdb.DuckDBPyConnection) -> tuple[Ve
         by_model = connection.execute(_BY_MODEL).fetchall()
         models = {version for (version,) in connection.execute("SELECT pca_version FROM pca_models").fetchall()}
         (orphans, first), (doubled, twice) = (
-            connection.execute(f"SELECT count(*), min(key, 3) FROM (SELECT key {what})").fetchall()[0]  # noqa: S608
+            connection.execute(f"SELECT count(*), min(key, 3) FROM (SELECT key {what})").fetchall()[0]  # noqa: S608 (our own words)
             for what in (_ORPHANS, _TWICE)
         )
     if len(by_model) > 1:

@@ -1,9 +1,14 @@
 """The networks compute what they should: the same on both engines, and what a person sees in the photographs."""
 
+import base64
 import io
+import json
+import marshal
 import pickle
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -121,7 +126,7 @@ def test_worker_builds_its_engine_once(litert: Model) -> None:
     recipe = replace(litert.recipe, model_id="built/once/here")
     built = engine_of(recipe, payload)
 
-    assert engine_of(pickle.loads(pickle.dumps(recipe)), payload) is built  # noqa: S301
+    assert engine_of(pickle.loads(pickle.dumps(recipe)), payload) is built  # noqa: S301 (our own bytes)
     assert len(asked) == 1
 
 
@@ -155,6 +160,65 @@ def test_keras_file_cut_short_is_named(tmp_path: Path, mobilenet_weights: str, k
 
     with pytest.raises(SetupError, match=r"cut\.weights\.h5 does not hold the weights of mobilenet_v2"):
         network.load("mobilenet_v2", path)
+
+
+def _elsewhere(file: Any, name: str, folder: Path) -> None:
+    shape = file[name].shape
+    (folder / "secret").write_bytes(np.ones(shape, np.float32).tobytes())
+    del file[name]
+    file.create_dataset(name, shape, "f4", external=[(str(folder / "secret"), 0, 4 * int(np.prod(shape)))])
+
+
+def _linked(file: Any, name: str, folder: Path) -> None:
+    import h5py
+
+    with h5py.File(folder / "other.h5", "w") as other:
+        other["x"] = np.ones(file[name].shape, np.float32)
+    del file[name]
+    file[name] = h5py.ExternalLink(str(folder / "other.h5"), "/x")
+
+
+def _endless(file: Any, name: str, _: Path) -> None:
+    del file[name]
+    file.create_dataset(name, (10**6, 10**6, 4, 4), "f4", chunks=(100, 100, 4, 4))
+
+
+@pytest.mark.parametrize(
+    ("alter", "says"), [(_elsewhere, "external"), (_linked, "ExternalLink"), (_endless, "bomb|shape")]
+)
+def test_a_keras_file_reads_no_other_file_and_takes_no_more_than_it_has(
+    tmp_path: Path, mobilenet_weights: str, alter: Callable[[Any, str, Path], None], says: str
+) -> None:
+    import h5py
+
+    from streaming import network
+
+    path = tmp_path / "hostile.weights.h5"
+    path.write_bytes(Path(mobilenet_weights).read_bytes())
+    with h5py.File(path, "a") as file:
+        found: list[str] = []
+        file.visititems(lambda name, one: found.append(name) if getattr(one, "ndim", 0) == 4 else None)
+        alter(file, found[0], tmp_path)
+
+    with pytest.raises(SetupError, match=rf"hostile\.weights\.h5 does not hold .*({says})"):
+        network.load("mobilenet_v2", path)
+
+
+def test_what_a_keras_file_says_of_layers_is_not_looked_at(tmp_path: Path, mobilenet_weights: str) -> None:
+    """Only numbers are taken from it: a layer that is code, which Keras files can hold, is never made."""
+    import h5py
+
+    from streaming import network
+
+    path, ran = tmp_path / "hostile.weights.h5", tmp_path / "ran"
+    path.write_bytes(Path(mobilenet_weights).read_bytes())
+    code = base64.b64encode(marshal.dumps(compile(f"open({str(ran)!r}, 'w')", "layer", "eval"))).decode()
+    layer = {"class_name": "Lambda", "config": {"name": "l", "function": [code, None, None], "function_type": "lambda"}}
+    with h5py.File(path, "a") as file:
+        file.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": {"layers": [layer]}})
+
+    network.load("mobilenet_v2", path)
+    assert not ran.exists()
 
 
 def _assert_agree(one: Model, other: Model, pixels: Pixels) -> None:

@@ -68,3 +68,8 @@ def test_a_scan_that_the_store_fails_is_one_message() -> None:
         reading(Storage(bucket="photos")),
     ):
         raise OSError("AWS Error SLOW_DOWN: Please reduce your request rate\nand more lines")
+
+
+def test_a_value_of_a_property_stays_a_value() -> None:
+    """As Spark reads a string: a backslash before a quote or another backslash makes it one of the string's letters."""
+    assert delta._listed({"a": r"1', 'b' = '\ "}) == r"'a' = '1\', \'b\' = \'\\ '"
