@@ -49,6 +49,8 @@ class Asked:
     service: str
     operation: str
     options: dict[str, str]
+    words: list[str]
+    """All of them, as one option may take several."""
     given: dict[str, Any]
     """The request, where it came from a file."""
 
@@ -91,7 +93,7 @@ def of_aws(words: list[str], given: dict[str, Any] | None = None) -> Asked:
     for word, value in zip(rest, [*rest[1:], "--"], strict=True):
         if word.startswith("--"):
             options[word[2:]] = "" if value.startswith("--") else value
-    return Asked(service, operation, options, given or {})
+    return Asked(service, operation, options, rest, given or {})
 
 
 def test_each_request_is_one_that_aws_describes_and_whole(asked: list[Asked]) -> None:
@@ -159,12 +161,27 @@ def test_the_stream_stays_up_and_the_refresh_ends_and_each_is_itself(asked: list
 
 def test_the_stream_is_the_one_that_our_command_starts(asked: list[Asked]) -> None:
     shown = CliRunner().invoke(fruits, ["deploy", "emr", "--dry-run", "--json"])
-    (ours,) = (call for call in json.loads(shown.stdout) if call["operation"] == "start_job_run")
-    text = json.dumps(ours["parameters"]).replace("<account>", "123456789012").replace("<hash>", "0123456789ab")
-    request = json.loads(text)
+    calls = json.loads(shown.stdout.replace("<account>", "123456789012").replace("<hash>", "0123456789ab"))
+    (request,) = (call["parameters"] for call in calls if call["operation"] == "start_job_run")
     by_hand = next(one.given for one in asked if one.name == "emr-serverless start-job-run")
     for what in ("name", "mode", "retryPolicy", "executionTimeoutMinutes"):
         assert by_hand[what] == request[what]
     mine, its = (job["jobDriver"]["sparkSubmit"] for job in (by_hand, request))
     assert (mine["entryPoint"], mine["entryPointArguments"]) == (its["entryPoint"], its["entryPointArguments"])
-    assert set(mine["sparkSubmitParameters"].split(" --conf ")) == set(its["sparkSubmitParameters"].split(" --conf "))
+    assert spark(mine["sparkSubmitParameters"]) == spark(its["sparkSubmitParameters"])
+
+
+def test_the_schedule_of_the_refresh_is_the_one_that_our_command_makes(asked: list[Asked]) -> None:
+    shown = CliRunner().invoke(fruits, ["deploy", "emr", "--dry-run", "--json"])
+    calls = json.loads(shown.stdout.replace("<account>", "123456789012").replace("<hash>", "0123456789ab"))
+    *_, last = (call["parameters"] for call in calls if call["operation"] == "create_change_set")
+    its = {one["ParameterKey"]: one["ParameterValue"] for one in last["Parameters"]}
+    *_, update = (one for one in asked if one.name == "cloudformation deploy")
+    mine = dict(word.split("=", 1) for word in update.words if word.startswith(("Artefacts", "Refresh")))
+    assert spark(mine.pop("RefreshSparkParameters")) == spark(its["RefreshSparkParameters"])
+    assert mine.items() <= its.items()
+    assert len(mine) == 3
+
+
+def spark(parameters: str) -> set[str]:
+    return set(parameters.removeprefix("--conf ").split(" --conf "))
