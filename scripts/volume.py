@@ -17,7 +17,8 @@ class _Say(logging.Handler):
     """Shows what our own modules tell, such as that a first preparation takes a while; Spark's words go to its log."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(printable(self.format(record), keep="\n"), err=True)
+        # A text with several lines, such as a key may be, is no other record.
+        click.echo(printable(self.format(record), keep="\n").replace("\n", "\n    "), err=True)
 
 
 _say = _Say()

@@ -11,6 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from conf.errors import DataError
 from scripts.entry import INTERRUPTED
 from scripts.fruits import fruits
 from scripts.reference import Entry, entries
@@ -53,6 +54,19 @@ def test_quiet_leaves_errors_and_verbose_adds_what_goes_on_within(
     time = re.compile(r"^\d\d:\d\d:\d\d\.\d{3} [\w.]+: ")
     assert [time.sub("", line) for line in lines] == told
     assert sum(bool(time.match(line)) for line in lines) == (4 if "a detail" in told else 0)
+
+
+def test_what_others_chose_is_letters_in_a_log_and_no_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    hostile = "\x1b[2Jpear\nAll is well.\u202e"
+
+    def load(*_: object) -> None:
+        logging.getLogger("streaming.sink").warning("It is about %s.", hostile)
+        raise DataError(f"It is about {hostile}.")
+
+    monkeypatch.setattr("scripts.config.load", load)
+    said = CliRunner().invoke(fruits, ["config"]).stderr
+    assert said.splitlines()[:2] == [r"It is about \x1b[2Jpear", r"    All is well.\u202e."]
+    assert all(line.isprintable() for line in said.splitlines())
 
 
 def test_a_command_leaves_the_loggers_as_they_were(talkative: list[str]) -> None:
