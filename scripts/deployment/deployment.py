@@ -94,7 +94,7 @@ def ensure_stack(cloud: Cloud, plan: Plan, bucket: str, told: Mapping[str, str],
 
 def account_of(cloud: Cloud) -> str:
     """The account that the credentials are of."""
-    cloud.tell("Looking who asks")
+    cloud.tell("Asking AWS whose credentials these are")
     account: str = cloud.ask("sts", "get_caller_identity")["Account"]
     return account
 

@@ -29,12 +29,13 @@ _NOT_THERE = CloudError("Not Found", "404")
 
 def deployment(plan: Plan) -> dict[tuple[str, str], Any]:
     """An account where nothing is yet."""
-    made = {"Stacks": [_stack(plan.name, plan.region, plan.platform, plan.bucket)]}
+    stack = _stack(plan.name, plan.region, plan.platform, plan.bucket)
+    made, changed = ({"Stacks": [stack | {"LastUpdatedTime": time}]} for time in ("<made>", "<changed>"))
     return _who() | {
         ("s3", "head_bucket"): [_NOT_THERE, {}],
         ("s3", "head_object"): _NOT_THERE,
-        # Asked twice for the first change set, then for the second.
-        ("cloudformation", "describe_stacks"): [_ABSENT, made],
+        # Before the first change set and after it, before the second and after it.
+        ("cloudformation", "describe_stacks"): [_ABSENT, made, made, changed],
         ("cloudformation", "describe_change_set"): {"Status": "CREATE_COMPLETE", "Changes": []},
         ("emr-serverless", "start_job_run"): {"jobRunId": "<job run>"},
         ("emr-serverless", "get_job_run"): {"jobRun": {"jobRunId": "<job run>", "state": "RUNNING"}},

@@ -71,14 +71,7 @@ def find(cloud: Cloud, name: str) -> Stack | None:
 
 def settled(cloud: Cloud, name: str) -> Stack | None:
     """The stack of a name, once nothing is under way in it."""
-
-    def look() -> Stack | None:
-        found = find(cloud, name)
-        if found and not _is_settled(found):
-            cloud.tell(f"Waiting for the stack: {_under_way(cloud, name) or found.status}")
-        return found
-
-    return cloud.wait(look, lambda found: found is None or _is_settled(found))
+    return _awaited(cloud, name, lambda _: True)
 
 
 def ensure(
@@ -128,7 +121,9 @@ def ensure(
         before(stack, [change["ResourceChange"] for change in change_set["Changes"]])
     cloud.tell("Making the stack" if not (stack and stack.is_there) else "Changing the stack")
     cloud.ask("cloudformation", "execute_change_set", StackName=name, ChangeSetName=change_set["ChangeSetName"])
-    made = settled(cloud, name)
+    # AWS may tell of the stack as it was, for a moment.
+    before_it = stack.changed_at if stack and stack.is_there else None
+    made = _awaited(cloud, name, lambda found: found.status != _UNMADE and found.changed_at != before_it)
     if made is None or made.status not in {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"}:
         raise _failure(cloud, name, made)
     return made
@@ -143,7 +138,7 @@ def delete(cloud: Cloud, name: str) -> None:
         Where a resource stays, with AWS's reason.
     """
     cloud.ask("cloudformation", "delete_stack", StackName=name)
-    left = settled(cloud, name)
+    left = _awaited(cloud, name, lambda found: found.status == "DELETE_FAILED")
     if left is not None:
         raise _failure(cloud, name, left)
 
@@ -212,6 +207,18 @@ def _of_last_operation(cloud: Cloud, name: str) -> Iterable[Mapping[str, Any]]:
         yield event
         if event["LogicalResourceId"] == name and event.get("ResourceStatusReason") == "User Initiated":
             return
+
+
+def _awaited(cloud: Cloud, name: str, is_over: Callable[[Stack], bool]) -> Stack | None:
+    """The stack of a name, once nothing is under way in it, and that is so; or it is gone."""
+
+    def look() -> Stack | None:
+        found = find(cloud, name)
+        if found and not _is_settled(found):
+            cloud.tell(f"Waiting for the stack: {_under_way(cloud, name) or found.status}")
+        return found
+
+    return cloud.wait(look, lambda found: found is None or (_is_settled(found) and is_over(found)))
 
 
 def _under_way(cloud: Cloud, name: str) -> str:

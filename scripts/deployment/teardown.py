@@ -13,7 +13,6 @@ from scripts.deployment.stack import TAG, Stack, nothing
 from scripts.deployment.steps import Cloud
 
 _ABSENT = {"404", "NoSuchBucket"}
-_MANY = 1000
 _COUNTED = 100_000
 """So many object versions are counted for what they cost; counting more takes long."""
 
@@ -136,13 +135,13 @@ def _delete_bucket(cloud: Cloud, bucket: str) -> None:
         for page in cloud.pages("s3", "list_object_versions", Bucket=bucket):
             versions = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
             named = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in versions]
-            for begin in range(0, len(named), _MANY):
-                some = named[begin : begin + _MANY]
-                answer = cloud.ask("s3", "delete_objects", Bucket=bucket, Delete={"Objects": some, "Quiet": True})
-                for error in answer.get("Errors", []):
-                    raise CloudError(f"{error['Key']} cannot be deleted: {error['Message']} ({error['Code']}).")
-                gone += len(some)
-                cloud.tell(f"Deleting the data: {gone:,} object versions so far")
+            if not named:
+                continue
+            answer = cloud.ask("s3", "delete_objects", Bucket=bucket, Delete={"Objects": named, "Quiet": True})
+            for error in answer.get("Errors", []):
+                raise CloudError(f"{error['Key']} cannot be deleted: {error['Message']} ({error['Code']}).")
+            gone += len(named)
+            cloud.tell(f"Deleting the data: {gone:,} object versions so far")
         for upload in cloud.listed("s3", "list_multipart_uploads", "Uploads", Bucket=bucket):
             named_upload = {"Bucket": bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
             cloud.ask("s3", "abort_multipart_upload", **named_upload)

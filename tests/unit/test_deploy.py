@@ -211,6 +211,20 @@ def test_a_stack_of_somebody_elses_is_left_alone() -> None:
         ensure(answers("", describe_stacks=described("CREATE_COMPLETE", tags=False)))
 
 
+def test_a_stack_that_is_told_of_as_it_was_is_waited_for() -> None:
+    """For a moment after a request, AWS answers as before it."""
+    gone = CloudError("Stack with id fruits does not exist", "ValidationError")
+    was, changed = described("UPDATE_COMPLETE"), described("UPDATE_COMPLETE")
+    was["Stacks"][0]["LastUpdatedTime"], changed["Stacks"][0]["LastUpdatedTime"] = 1, 2
+    for moves in ([gone, described("REVIEW_IN_PROGRESS"), described("CREATE_COMPLETE")], [was, was, changed]):
+        told = answers("", describe_stacks=[*moves, CloudError("asked once too often", "Test")])
+        changes = [call.operation for call in ensure(told) if call.changes]
+        assert changes == ["create_change_set", "execute_change_set"]
+    cloud = Patient("eu-west-1", answers("", describe_stacks=[was, described("DELETE_IN_PROGRESS"), gone]))
+    stacks.delete(cloud, "fruits")
+    assert stacks.find(cloud, "fruits") is None
+
+
 def test_a_change_set_that_is_refused_says_why() -> None:
     refused = {"Status": "FAILED", "StatusReason": "Parameter Name failed to satisfy constraint"}
     with pytest.raises(CloudError, match="Parameter Name failed"):
