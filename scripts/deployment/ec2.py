@@ -19,6 +19,7 @@ _RELEASE = "emr-spark-8.1.0"
 _MAIN = "m5.xlarge"
 _SPOT = ("m5.xlarge", "m5a.xlarge", "m6i.xlarge", "m6a.xlarge")
 """Of the same size, so that a spot price or a shortage of one is none of the others."""
+_CORES = 4
 _IDLE_SECONDS = 900
 _SPOT_MINUTES = 15
 
@@ -176,7 +177,10 @@ def _fleet(kind: str, *, on_demand: int = 0, spot: int = 0) -> dict[str, Any]:
 def _step(plan: Plan, stack: Stack, version: str, *words: str) -> dict[str, Any]:
     """One of our commands as a step."""
     artefacts = f"s3://{stack.outputs['BucketName']}/artefacts/{version}"
-    properties = spark_properties("ec2", artefacts)
+    properties = spark_properties("ec2", artefacts) | {
+        # As on EMR Serverless: the stream asks at its start, when most machines have not come.
+        "spark.default.parallelism": str(plan.workers.most * _CORES)
+    }
     conf = [word for name, value in properties.items() for word in ("--conf", f"{name}={value}")]
     command, *options = words
     return {
