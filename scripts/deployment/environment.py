@@ -77,6 +77,7 @@ def _packages(python: Interpreter, entries: str) -> Path:
     made_of = hashlib.sha256("\n".join((python.name, entries, *made_by)).encode()).hexdigest()[:16]
     for found in kept.glob(f"{made_of}-*.gz"):
         if packing.digest(found) == found.stem.partition("-")[2]:
+            found.touch()
             return found
     _log.info("Putting Python and its packages together: a minute or two, once for these packages")
     kept.mkdir(parents=True, exist_ok=True)

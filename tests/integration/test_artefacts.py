@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Timer
 
 import pyspark
 import pytest
@@ -187,12 +188,15 @@ def streamed(platform: Platform, module_settings: Settings) -> tuple[int, str]:
     )
     with platform.start(platform.artefacts / "run.py", "stream", *options(module_settings)) as job:
         assert job.stdout is not None
+        patience = Timer(PATIENCE_SECONDS, job.kill)
+        patience.start()
         said = ""
         for line in job.stdout:
             said += line
             if line.startswith("batch "):
                 # As a platform does: the JVM, and not Python.
                 job.terminate()
+        patience.cancel()
     return job.returncode, said
 
 
