@@ -16,7 +16,7 @@ ACTIVE = ["SUBMITTED", "PENDING", "SCHEDULED", "QUEUED", "RUNNING", "CANCELLING"
 _ENDED = {"SUCCESS", "FAILED", "CANCELLED"}
 _APPLICATION = "AWS::EMRServerless::Application"
 _GRACE_SECONDS = 300
-"""For the micro-batch that is under way, when a stream is to end."""
+"""For a stream to end in: to stop Spark and give its lease back."""
 _FAILURES_PER_HOUR = 5
 _DRIVER = {"cores": 1, "memory": 2, "memoryOverhead": 2}
 _EXECUTOR = {"cores": 2, "memory": 2, "memoryOverhead": 2}
@@ -173,7 +173,7 @@ def _bears(job: Mapping[str, Any], digest: str) -> bool:
 
 def _cancel(cloud: Cloud, application: str, jobs: Iterable[str]) -> None:
     for job in jobs:
-        cloud.tell("Ending the job that runs; it finishes its micro-batch first")
+        cloud.tell("Ending the job that runs; what it has committed stays")
         try:
             cloud.ask(
                 "emr-serverless",
