@@ -183,11 +183,9 @@ def _endless(file: Any, name: str, _: Path) -> None:
     file.create_dataset(name, (10**6, 10**6, 4, 4), "f4", chunks=(100, 100, 4, 4))
 
 
-@pytest.mark.parametrize(
-    ("alter", "says"), [(_elsewhere, "external"), (_linked, "ExternalLink"), (_endless, "bomb|shape")]
-)
+@pytest.mark.parametrize("alter", [_elsewhere, _linked, _endless])
 def test_a_keras_file_reads_no_other_file_and_takes_no_more_than_it_has(
-    tmp_path: Path, mobilenet_weights: str, alter: Callable[[Any, str, Path], None], says: str
+    tmp_path: Path, mobilenet_weights: str, alter: Callable[[Any, str, Path], None]
 ) -> None:
     import h5py
 
@@ -200,7 +198,7 @@ def test_a_keras_file_reads_no_other_file_and_takes_no_more_than_it_has(
         file.visititems(lambda name, one: found.append(name) if getattr(one, "ndim", 0) == 4 else None)
         alter(file, found[0], tmp_path)
 
-    with pytest.raises(SetupError, match=rf"hostile\.weights\.h5 does not hold .*({says})"):
+    with pytest.raises(SetupError, match=r"hostile\.weights\.h5 does not hold the weights"):
         network.load("mobilenet_v2", path)
 
 
