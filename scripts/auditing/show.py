@@ -1,6 +1,6 @@
 """What `fruits audit` shows a person: what was looked at, who wrote it, and what is wrong with it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from rich.table import Table
 from rich.text import Text
@@ -24,7 +24,7 @@ def _parts(found: Audit) -> Iterator[Text | Table]:
     versions = ", ".join(f"{name} version {version}" for name, version in found.versions.items())
     yield Text(f"{found.store} at {clock(found.at)}: {versions or 'no table yet'}")
     yield _counts(found)
-    yield from _writers(found.commits)
+    yield from _writers(found)
     yield Text()
     if not need_a_hand(found.findings):
         yield Text(f"{WELL} Worth knowing:" if found.findings else WELL, "bold green")
@@ -57,9 +57,10 @@ def _counts(found: Audit) -> Table:
     return table
 
 
-def _writers(commits: Sequence[Commit]) -> Iterator[Text | Table]:
+def _writers(found: Audit) -> Iterator[Text | Table]:
     """Each writer, with what it has committed to which table, in order of the first."""
-    for who, made in _grouped(commits, _who).items():
+    runs = {hold.run for hold in found.holders}
+    for who, made in _grouped(found.commits, lambda commit: _who(commit, runs)).items():
         yield Text()
         yield Text.assemble((who, "bold"), f", {clock(made[0].at)} to {clock(made[-1].at)}")
         table = Table(box=None, show_header=False, padding=(0, 1, 0, 2))
@@ -76,5 +77,7 @@ def _grouped(commits: Sequence[Commit], name: Callable[[Commit], str]) -> dict[s
     return groups
 
 
-def _who(commit: Commit) -> str:
-    return printable(str(commit.by.hold) if commit.by else f"unsigned ({commit.engine or 'engine not told'})")
+def _who(commit: Commit, runs: Collection[str]) -> str:
+    if commit.by is None:
+        return printable(f"unsigned ({commit.engine or 'engine not told'})")
+    return printable(f"{commit.by.hold}{'' if commit.by.hold.run in runs else ', who is in no log of leases'}")

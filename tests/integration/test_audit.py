@@ -306,7 +306,9 @@ def run_command(storage: Storage, *words: str) -> Result:
 def test_the_command_ends_with_what_it_found(store: Store) -> None:
     clean = run_command(store.storage)
     assert (clean.exit_code, clean.stdout.splitlines()[-1]) == (0, "All is well.")
-    assert "stream, process 7 on a-host" in clean.stdout
+    assert "stream, process 7 on a-host, who is in no log of leases" in " ".join(clean.stdout.split())
+    store.held_by(FIRST, SECOND)
+    assert "in no log" not in run_command(store.storage).stdout
     hostile = Landed("landing/apple/\x1b[2J\nnothing is wrong.jpg", "0", 1, LONG_AGO)
     store.write("features", 2, hostile)
     said = run_command(store.storage)
