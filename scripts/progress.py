@@ -68,6 +68,11 @@ def bar(title: str, total: int | None = None) -> Iterator[Bar]:
             drawn_on.remove(stderr.fileno())
 
 
+def pace(speed: float) -> str:
+    """A rate in three figures, or all of a larger one's whole."""
+    return f"{speed:,.0f}" if speed >= 100 else f"{speed:.3g}"
+
+
 def _columns(total: int | None) -> "tuple[ProgressColumn, ...]":
     from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, SpinnerColumn, Task, TextColumn
     from rich.text import Text
@@ -77,7 +82,7 @@ def _columns(total: int | None) -> "tuple[ProgressColumn, ...]":
 
         def render(self, task: Task) -> Text:
             count = f"{task.completed:,.0f}" if task.completed and task.total is None else ""
-            rate = f"{task.speed:,.3g}/s" if task.speed else ""
+            rate = f"{pace(task.speed)}/s" if task.speed else ""
             if task.total is None:
                 time = f"{task.elapsed or 0:.0f} s"
             else:

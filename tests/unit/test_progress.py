@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from scripts.entry import INTERRUPTED
+from scripts.progress import pace
 
 HIDDEN, SHOWN = "\x1b[?25l", "\x1b[?25h"
 BAR = "bar('Picking', 40)"
@@ -72,6 +73,13 @@ print("done", file=sys.stderr)
     _, drawn = run(block)
     assert "Peeling" in drawn
     assert left(drawn) == "done"
+
+
+@pytest.mark.parametrize(
+    ("speed", "told"), [(2260.4, "2,260"), (99.96, "100"), (99.94, "99.9"), (1.234, "1.23"), (0.05, "0.05")]
+)
+def test_a_rate_is_told_as_a_person_writes_it(speed: float, told: str) -> None:
+    assert pace(speed) == told
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
