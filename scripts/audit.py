@@ -39,7 +39,7 @@ def command(settings: Settings, newest: int, as_json: bool) -> None:
     from scripts.auditing.show import show_audit
     from scripts.findings import need_a_hand
 
-    with opened(settings) as settings:
+    with opened(settings, reading=True) as settings:
         with bar("Looking at every row"):
             found = audit(settings.storage, newest)
         if as_json:

@@ -5,7 +5,9 @@ import signal
 import sys
 from types import FrameType
 
-INTERRUPTED = "Interrupted. What was committed stays; run it again to go on."
+INTERRUPTED = "Interrupted."
+GOES_ON = f"{INTERRUPTED} What was committed stays; run it again to go on."
+_COMMITTING = {"demo", "drop", "stream", "refresh", "reprocess", "forget", "deploy", "undeploy"}
 drawn_on: list[int] = []
 """Descriptors that progress is drawn on, by another thread."""
 _STDERR = 2
@@ -20,13 +22,19 @@ def main() -> None:
     fruits()
 
 
+def interrupted() -> str:
+    """The one line of a command that was interrupted, by what it was doing."""
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    return GOES_ON if command in _COMMITTING else INTERRUPTED
+
+
 def end_at_once(stderr: int, number: int) -> None:
     """End this process now, in one line, as a signal of that number asks for."""
     for descriptor in drawn_on:
         os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
     # A progress bar has the line, and hides the cursor.
     shown = "\r\x1b[K\x1b[?25h" if os.isatty(stderr) else ""
-    os.write(stderr, f"{shown}{INTERRUPTED}\n".encode())
+    os.write(stderr, f"{shown}{interrupted()}\n".encode())
     os._exit(128 + number)
 
 

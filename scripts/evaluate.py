@@ -38,7 +38,7 @@ def command(settings: Settings, ks: tuple[int, ...], neighbours: int, rows: int,
     from batch.evaluate import run
     from scripts.show import show_evaluation
 
-    with opened(settings) as settings, bar("Fitting some photographs, and telling the labels of others"):
+    with opened(settings, reading=True) as settings, bar("Fitting some photographs, and telling the labels of others"):
         summary = asdict(run(settings, ks=ks, neighbours=neighbours, rows=rows))
     if as_json:
         click.echo(json.dumps(summary, indent=2))

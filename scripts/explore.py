@@ -79,7 +79,7 @@ def command(
     place = place or Path(f"explorer.{form or 'html'}")
     check_place(place, f"explorer.{form or 'html'}")
     form = form_of(place, form, _FORMS)
-    with opened(settings) as settings, tables(settings.storage) as asked, appearing(place) as part:
+    with opened(settings, reading=True) as settings, tables(settings.storage) as asked, appearing(place) as part:
         with bar("Looking at the store and its tables"):
             told = overview(settings, asked)
             chosen = sample(asked, limit, min(components, told.pca.k_))

@@ -34,9 +34,9 @@ def command(settings: Settings, place: Path, space: "SpaceName", form: "Form | N
     from batch.spaces import space_of
     from scripts.places import appearing, check_place, form_of
 
+    check_place(place, f"vectors.{form or _FORMS[0]}")
     chosen = form_of(place, form, _FORMS)
-    check_place(place, f"vectors.{chosen}")
-    with opened(settings) as settings:
+    with opened(settings, reading=True) as settings:
         with bar("Opening the tables"):
             where = space_of(settings.storage, space)
         with appearing(place) as part, bar("Writing", where.rows if is_watched() else None) as shown:

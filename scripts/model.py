@@ -37,7 +37,7 @@ def command(settings: Settings, place: Path, model_version: int | None, form: st
     if form == "mllib" and place.exists():
         raise SettingsError(f"{place} is there already: name a new folder.")
     check_place(place, "pca.npz")
-    with opened(settings) as settings:
+    with opened(settings, reading=True) as settings:
         tables = ModelTables.open(settings.storage)
         version = model_version or tables.published
         if version is None:

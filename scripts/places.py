@@ -18,9 +18,13 @@ def check_place(place: Path, example: str) -> None:
 
     Raises
     ------
+    click.UsageError
+        Where stdout may be meant.
     SettingsError
         Where it is a folder, or its folder is not there.
     """
+    if str(place) == "-":
+        raise click.UsageError(f"This goes into a file, not to stdout: name one, such as {example}.")
     if place.is_dir():
         raise SettingsError(f"{place} is a folder: name a file in it, such as {place / example}.")
     if not place.absolute().parent.is_dir():

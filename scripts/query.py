@@ -109,7 +109,7 @@ def command(settings: Settings, sql: str, at: "dict[str, int | datetime]", form:
     form = form or ("table" if sys.stdout.isatty() else "csv")
     if form == "parquet" and sys.stdout.isatty():
         raise click.UsageError("Parquet is not for a terminal: add > FILE.parquet")
-    with opened(settings) as settings, tables(settings.storage, at) as asked:
+    with opened(settings, reading=True) as settings, tables(settings.storage, at) as asked:
         if explain:
             click.echo(asked.explain(sql))
         else:

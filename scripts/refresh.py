@@ -154,7 +154,7 @@ def _foresee(settings: Settings, full: bool, if_drift: float | None, model_versi
     from batch.planning import foresee
     from scripts.show import show_outlook
 
-    with opened(settings) as settings, bar("Looking for rows that count"):
+    with opened(settings, reading=True) as settings, bar("Looking for rows that count"):
         outlook = asdict(foresee(settings, full=full, if_drift=if_drift, model_version=model_version))
     if as_json:
         click.echo(json.dumps(outlook, indent=2))

@@ -31,9 +31,9 @@ def command(settings: Settings, place: Path, form: str | None) -> None:
     from scripts.sql import tables
     from streaming.thumbnails import thumbnails
 
-    chosen = form_of(place, form, _FORMS)
     check_place(place, "report.pdf")
-    with opened(settings) as settings, tables(settings.storage) as asked, appearing(place) as part:
+    chosen = form_of(place, form, _FORMS)
+    with opened(settings, reading=True) as settings, tables(settings.storage) as asked, appearing(place) as part:
         from scripts.pages import EACH, LABELS, write
 
         with bar("Looking at the store and its tables"):

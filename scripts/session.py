@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from conf.errors import FruitsError, SettingsError
+from conf.errors import FruitsError, SettingsError, StorageError
 from conf.settings import EMBEDDED, Settings, Storage, load
-from scripts.entry import INTERRUPTED, end_at_once
+from scripts.entry import end_at_once, interrupted
 from scripts.progress import bar
 from scripts.volume import is_quiet
 from scripts.wording import printable
@@ -50,7 +50,7 @@ def one_message(ctx: click.Context) -> Iterator[None]:
     except FruitsError as error:
         raise click.ClickException(printable(str(error), keep="\n")) from None
     except KeyboardInterrupt:
-        click.echo(INTERRUPTED, err=True)
+        click.echo(interrupted(), err=True)
         ctx.exit(128 + signal.SIGINT)
     except BrokenPipeError:
         # What is left to write goes nowhere, lest the interpreter complains of it at its end.
@@ -77,8 +77,10 @@ def takes_settings(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextmanager
-def opened(settings: Settings, root: Path = EMBEDDED_ROOT) -> Iterator[Settings]:
+def opened(settings: Settings, root: Path = EMBEDDED_ROOT, *, reading: bool = False) -> Iterator[Settings]:
     """Settings whose store answers: an embedded server runs within, and its URL stands for the word.
+
+    A bucket that an embedded server lacks is made; for `reading` only where no other there holds anything.
 
     A server already up (`fruits local up`) is used and left; one started here ends here. The process has its own AWS
     credentials again afterwards.
@@ -92,7 +94,7 @@ def opened(settings: Settings, root: Path = EMBEDDED_ROOT) -> Iterator[Settings]
     with ExitStack() as stack:
         with bar("Starting the embedded S3"):
             server = stack.enter_context(serve(root))
-            settings = connect(settings, server)
+            settings = connect(settings, server, reading=reading)
         _log.debug("The embedded S3 is at %s, process %d.", server.endpoint, server.pid)
         try:
             yield settings
@@ -103,17 +105,23 @@ def opened(settings: Settings, root: Path = EMBEDDED_ROOT) -> Iterator[Settings]
                     os.environ[name] = value
 
 
-def connect(settings: Settings, server: "ServerInfo") -> Settings:
-    """Point settings and this process's AWS credential chain at an embedded server; make the bucket if need be."""
+def connect(settings: Settings, server: "ServerInfo", *, reading: bool = False) -> Settings:
+    """Point settings and this process's AWS credential chain at an embedded server; make the bucket if need be.
+
+    Raises
+    ------
+    StorageError
+        Where it is for `reading` and lacks the bucket, while others there hold something.
+    """
     os.environ["AWS_ACCESS_KEY_ID"] = server.access_key
     os.environ["AWS_SECRET_ACCESS_KEY"] = server.secret_key
     os.environ.pop("AWS_SESSION_TOKEN", None)
     storage = settings.storage.model_copy(update={"endpoint": server.endpoint})
-    _ensure_bucket(storage)
+    _ensure_bucket(storage, reading)
     return settings.model_copy(update={"storage": storage})
 
 
-def _ensure_bucket(storage: Storage) -> None:
+def _ensure_bucket(storage: Storage, reading: bool) -> None:
     import obstore
     from obstore.exceptions import BaseError
 
@@ -124,8 +132,16 @@ def _ensure_bucket(storage: Storage) -> None:
         obstore.list_with_delimiter(object_store(storage), storage.state_key(""))
     except BaseError:
         with closing(control_client(storage)) as client:
-            if storage.bucket not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
-                client.create_bucket(Bucket=storage.bucket)
+            buckets = sorted(bucket["Name"] for bucket in client.list_buckets()["Buckets"])
+            if storage.bucket in buckets:
+                return
+            in_use = [name for name in buckets if client.list_objects_v2(Bucket=name, MaxKeys=1)["KeyCount"]]
+            if reading and in_use:
+                raise StorageError(
+                    f"There is no bucket {storage.bucket!r} at the embedded S3; there is {', '.join(in_use)}. Set "
+                    "storage.bucket to one that is there. `fruits drop` makes a new one."
+                ) from None
+            client.create_bucket(Bucket=storage.bucket)
 
 
 @contextmanager

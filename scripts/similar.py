@@ -48,7 +48,7 @@ def command(
     from scripts.show import show_similar
     from scripts.terminal import shows_pictures
 
-    with opened(settings) as settings:
+    with opened(settings, reading=True) as settings:
         with bar("Opening the tables"):
             where = space_of(settings.storage, space)
         path, key = Path(what), None

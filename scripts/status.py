@@ -47,7 +47,7 @@ def command(settings: Settings, watch: bool, check: bool, as_json: bool, schema:
     from scripts.rules import judged
     from scripts.screen import show_status
 
-    with opened(settings) as settings:
+    with opened(settings, reading=True) as settings:
         if watch:
             with suppress(KeyboardInterrupt):
                 _watch(partial(judged, settings), as_json)

@@ -46,7 +46,7 @@ def reach(settings: Settings, stack: ExitStack, reached: Reached) -> Answer:
     """List the landing zone, once; an embedded S3 that is started for it stays up as long as the stack."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    settings = stack.enter_context(opened(settings))
+    settings = stack.enter_context(opened(settings, reading=True))
     storage = settings.storage
     try:
         with closing(control_client(storage)) as client:

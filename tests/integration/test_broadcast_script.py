@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from scripts.session import INTERRUPTED
+from scripts.entry import INTERRUPTED
 from tests.integration.test_interrupt import PATIENCE_SECONDS, processes_in
 from tests.waiting import wait_until
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from conf.lease import Lease
 from conf.settings import Settings
-from scripts.entry import INTERRUPTED
+from scripts.entry import GOES_ON
 from tests.integration.features import Rows
 from tests.integration.hand_written import D, HandWritten
 from tests.waiting import wait_until
@@ -69,5 +69,5 @@ def test_it_refreshes_where_anything_has_changed_and_waits_for_whoever_works(
             assert started.wait(60) == 130
         finally:
             started.kill()
-    assert told.read_text().endswith(f"{INTERRUPTED}\n")
+    assert told.read_text().endswith(f"{GOES_ON}\n")
     assert len(done()) == 3

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.entry import INTERRUPTED
+from scripts.entry import GOES_ON
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -47,5 +47,5 @@ def test_a_command_with_spark_ends_in_one_line(tmp_path: Path, end: signal.Signa
             _, said = started.communicate(timeout=PATIENCE_SECONDS)
         finally:
             started.kill()
-    assert (said, started.returncode) == (f"{INTERRUPTED}\n", 128 + end)
+    assert (said, started.returncode) == (f"{GOES_ON}\n", 128 + end)
     wait_until(lambda: not processes_in(tmp_path))

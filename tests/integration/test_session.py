@@ -4,6 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from conf.errors import StorageError
+from conf.settings import load
+from scripts.drop import drop
+from scripts.embedded_s3 import serve
+from scripts.session import opened
+
 CODE = """
 import os
 from pathlib import Path
@@ -31,3 +39,21 @@ def test_a_second_session_works_on_the_server_of_its_own_time(tmp_path: Path) ->
     assert ran.returncode == 0, ran.stderr[-3000:]
     assert ran.stdout.splitlines() == ["first 3", "mine,None,also mine", "second 3", "mine,None,also mine"]
     assert (tmp_path / "second/spark.log").stat().st_size > 0
+
+
+def test_a_reader_makes_no_bucket_beside_one_in_use(tmp_path: Path) -> None:
+    mistyped = load("local", ["storage.bucket=nosuch"])
+    with serve(tmp_path), opened(load("local"), tmp_path, reading=True) as first:
+        drop(first.storage, [("apple/1.jpg", b"x")])
+        said = "There is no bucket 'nosuch' at the embedded S3; there is fruits"
+        with pytest.raises(StorageError, match=said), opened(mistyped, tmp_path, reading=True):
+            pass
+        assert [path.name for path in (tmp_path / "buckets").iterdir()] == ["fruits"]
+        with opened(mistyped, tmp_path) as made:
+            drop(made.storage, [("apple/1.jpg", b"x")])
+
+
+def test_a_file_that_the_store_does_not_take_is_named_first(tmp_path: Path) -> None:
+    name = f"apple/{219 * 'a'}"
+    with opened(load("local"), tmp_path) as settings, pytest.raises(StorageError, match=f"^'{name}' could not be drop"):
+        drop(settings.storage, [(name, b"x")])

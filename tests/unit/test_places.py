@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from conf.errors import SettingsError
+from scripts.fruits import fruits
 from scripts.places import appearing, check_place
 
 
@@ -36,3 +38,11 @@ def test_a_place_where_no_file_can_be_is_told(tmp_path: Path) -> None:
         check_place(tmp_path, "pca.npz")
     with pytest.raises(SettingsError, match="There is no folder"):
         check_place(tmp_path / "no" / "pca.npz", "pca.npz")
+
+
+@pytest.mark.parametrize("command", ["export", "report", "explore", "model"])
+def test_a_dash_makes_no_file_of_that_name(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = CliRunner().invoke(fruits, [command, "-"])
+    assert (said.exit_code, "This goes into a file, not to stdout: name one, such as " in said.output) == (2, True)
+    assert not list(tmp_path.iterdir())

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from conf.errors import DataError
-from scripts.entry import INTERRUPTED
+from scripts.entry import GOES_ON, INTERRUPTED, interrupted
 from scripts.fruits import fruits
 from scripts.reference import Entry, entries
 from scripts.session import say
@@ -110,6 +110,17 @@ def test_a_reader_who_has_read_enough_is_no_error(result: str) -> None:
         started.stdin.close()
         assert started.stderr.read() == b""
     assert started.returncode == 128 + signal.SIGPIPE
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [(["query", "stream"], INTERRUPTED), (["-q", "stream"], GOES_ON), (["drop", "photos"], GOES_ON), ([], INTERRUPTED)],
+)
+def test_only_a_command_that_commits_says_that_it_goes_on(
+    words: list[str], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["fruits", *words])
+    assert interrupted() == told
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
