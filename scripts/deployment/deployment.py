@@ -10,7 +10,7 @@ from scripts.deployment import stack as stacks
 from scripts.deployment.plan import Deployed, Plan, Running
 from scripts.deployment.stack import Before, Stack, nothing
 from scripts.deployment.steps import Cloud
-from scripts.deployment.uploads import upload
+from scripts.deployment.uploads import remove_others, upload
 
 
 class Built(Protocol):
@@ -41,7 +41,6 @@ def deploy(cloud: Cloud, platform: Platform, plan: Plan, build: Callable[[], Bui
         Where AWS refuses or fails a step. What was done stays, and is not done again.
     """
     account, bucket = place(cloud, plan)
-    cloud.tell("Building what the jobs run; the first time it takes a minute")
     built = build()
     told, make_way = platform.parameters(plan), partial(platform.make_way, cloud)
     # The refresh's schedule goes on with what it has, or is not made yet, until what it is to run is there.
@@ -51,6 +50,7 @@ def deploy(cloud: Cloud, platform: Platform, plan: Plan, build: Callable[[], Bui
     running = platform.run(cloud, plan, stack, built.version)
     if scheduled := platform.scheduled(plan, bucket, built.version):
         stack = ensure_stack(cloud, plan, bucket, told | scheduled, make_way)
+    remove_others(cloud, bucket, built.version)
     return Deployed(
         name=plan.name,
         platform=plan.platform,

@@ -8,6 +8,8 @@ from conf.errors import CloudError
 from scripts.deployment.steps import Cloud
 
 _SUM = "sha256"
+_MANY = 1000
+"""Objects that one request deletes, at most."""
 _LARGE = 10_000_000
 """Bytes from which an upload takes long enough to say how many there are."""
 
@@ -28,6 +30,14 @@ def upload(cloud: Cloud, bucket: str, version: str, files: Iterable[Path]) -> No
                 # S3 holds what arrives to a sum as well.
                 ExtraArgs={"Metadata": {_SUM: digest}, "ChecksumAlgorithm": "SHA256"},
             )
+
+
+def remove_others(cloud: Cloud, bucket: str, version: str) -> None:
+    """Delete the artefacts of other versions, which nothing starts any more; each is some hundred megabytes."""
+    there = cloud.listed("s3", "list_objects_v2", "Contents", Bucket=bucket, Prefix="artefacts/")
+    old = [{"Key": one["Key"]} for one in there if not one["Key"].startswith(f"artefacts/{version}/")]
+    if old:
+        cloud.ask("s3", "delete_objects", Bucket=bucket, Delete={"Objects": old[:_MANY], "Quiet": True})
 
 
 def _held(cloud: Cloud, bucket: str, key: str) -> str:

@@ -137,6 +137,9 @@ def test_another_version_takes_the_place_of_the_one_that_runs(artefacts: Artefac
     target = client("scheduler").get_schedule(Name="fruits-refresh")["Target"]
     assert "artefacts/2/" in target["Input"]
     assert "artefacts/1/" not in target["Input"]
+    client("s3").put_object(Bucket=BUCKET, Key="tables/features/1.parquet", Body=b"")
+    deploy(built(tmp_path, "3"))
+    assert {key.rpartition("/")[0] for key in stored()} == {"artefacts/3", "tables/features"}
 
 
 def test_back_to_an_earlier_version_starts_it_anew(artefacts: Artefacts, tmp_path: Path) -> None:
