@@ -1,6 +1,6 @@
 """How many requests the stream and the refresh make to S3, which asks money for each.
 
-    python -m bench.requests            500 drawn photographs: two micro-batches, then eight more, then two refreshes
+    python -m bench.requests            500 drawn photographs: 100, about two micro-batches, then 400; then a refresh
     python -m bench.requests --json
 
 What comes back is counted by a proxy before the embedded S3, by what S3 bills: `puts` (PUT, POST and LIST), `gets` (GET
@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from batch import refresh
 from conf.settings import Settings, load
@@ -28,6 +29,15 @@ from tests.chaos.faults import Faults, Phase, Request, proxy
 
 _BATCH = 50
 _FEW, _MANY = 2, 8
+"""Micro-batches; a slow machine makes more, and smaller ones."""
+_KINDS = ("puts", "gets")
+
+
+class Run(NamedTuple):
+    """What one run of the stream did and asked."""
+
+    batches: int
+    seen: Counter[str]
 
 
 def main() -> None:
@@ -54,28 +64,27 @@ def measure() -> dict[str, dict[str, float]]:
     ):
         spark = session(settings, Path(folder) / "spark.log")
         try:
-            runs = []
+            runs = list[Run]()
             for size in (_FEW, _MANY):
                 with faults.calm():
                     drop(settings.storage, iter(photographs[: _BATCH * size]))
                     del photographs[: _BATCH * size]
                 seen.clear()
-                if (found := stream.run(spark, settings, once=True).batches) != size:
-                    raise SystemExit(f"{found} micro-batches instead of {size}: these figures would not tell")
-                runs.append(Counter(seen))
+                runs.append(Run(stream.run(spark, settings, once=True).batches, Counter(seen)))
             seen.clear()
             refresh.run(spark, settings)
             refreshed = Counter(seen)
         finally:
             stop(spark)
     few, many = runs
-    images = _BATCH * _MANY
-    batch = {kind: (many[kind] - few[kind]) / (_MANY - _FEW) for kind in ("puts", "gets")}
+    if many.batches <= few.batches:
+        raise SystemExit(f"{few.batches} and {many.batches} micro-batches: these figures would not tell")
+    batch = {kind: (many.seen[kind] - few.seen[kind]) / (many.batches - few.batches) for kind in _KINDS}
     return {
-        "photograph": {"gets": many["photographs"] / images, "puts": 0.0},
+        "photograph": {"gets": many.seen["photographs"] / (_BATCH * _MANY), "puts": 0.0},
         "micro-batch": batch,
-        "start": {kind: few[kind] - _FEW * batch[kind] for kind in ("puts", "gets")},
-        "refresh": {kind: float(refreshed[kind]) for kind in ("puts", "gets")},
+        "start": {kind: few.seen[kind] - few.batches * batch[kind] for kind in _KINDS},
+        "refresh": {kind: float(refreshed[kind]) for kind in _KINDS},
     }
 
 

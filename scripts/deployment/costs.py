@@ -33,8 +33,8 @@ REFRESH_CORE_SECONDS = 2 * 67.1 / 1_000_000
 # docs/benchmarks.md, discovery by listing: the client's 58 ms a page of 1,000 and 75 of S3's.
 LIST_SECONDS, PAGE = 0.133, 1_000
 # `python -m bench.requests`, rounded up: a micro-batch, a start of the stream, a refresh.
-PUTS = {"micro-batch": 30, "start": 110, "refresh": 95}
-GETS = {"micro-batch": 50, "start": 40, "refresh": 190}
+PUTS = {"micro-batch": 30, "start": 135, "refresh": 95}
+GETS = {"micro-batch": 55, "start": 25, "refresh": 200}
 # A backlog's micro-batches take a minute (stream.backlog_seconds).
 BATCHES_AN_HOUR = 60
 # With bucket keys S3 asks KMS once for many objects: here, for one request in a hundred.

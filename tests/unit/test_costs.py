@@ -35,8 +35,8 @@ def test_a_million_small_photographs_by_hand() -> None:
     parts = first(1_000_000, SMALL, "emr")
     assert parts["machines"] == pytest.approx((hours + 2 / 60) * machines("emr").full)
     # A PUT and a GET each, one listing that finds them and one that finds no more, and what 34 micro-batches ask.
-    puts = 1_000_000 + 2 * 1_000 + 110 + 34 * 30 + 95
-    gets = 1_000_000 + 40 + 34 * 50 + 190
+    puts = 1_000_000 + 2 * 1_000 + 135 + 34 * 30 + 95
+    gets = 1_000_000 + 25 + 34 * 55 + 200
     keys = (puts + gets) / 100 * 0.03 / 10_000
     assert parts["requests"] == pytest.approx(puts * 0.005 / 1000 + gets * 0.0004 / 1000 + keys)
 
