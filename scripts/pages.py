@@ -109,7 +109,7 @@ def _first(told: Overview, sample: Sample, pictures: Pictures) -> Figure:
     head.text(0, 1 - 0.45 / heights[0], place, color="#5b6066", va="top")
     head.text(0, text / heights[0], "\n".join(lines), va="top", linespacing=1.4)
     _map(middle.subplots(), told, sample)
-    _contact_sheet(foot, pictures)
+    _contact_sheet(foot, told, pictures)
     return page
 
 
@@ -143,9 +143,10 @@ def _map(axes: Axes, told: Overview, sample: Sample) -> None:
     axes.legend(handles[::-1], names[::-1], loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, markerscale=2)
 
 
-def _contact_sheet(part: SubFigure, pictures: Pictures) -> None:
-    """A few photographs of each label, the most typical ones."""
-    part.suptitle("The most typical of each label", x=0, ha="left", fontsize=11)
+def _contact_sheet(part: SubFigure, told: Overview, pictures: Pictures) -> None:
+    """A few photographs of each label that has a row, the most typical ones."""
+    which = "each label" if len(told.labels) <= LABELS else f"the {LABELS} most frequent labels"
+    part.suptitle(f"The most typical of {which}", x=0, ha="left", fontsize=11)
     shown = [(label, some) for label, some in pictures.items() if some]
     columns = 3
     lines = max(1, -(-len(shown) // columns))
@@ -196,7 +197,7 @@ def _refits(axes: Axes, told: Overview) -> None:
         [
             ("mean moved", "mean_shift"),
             ("variance", "variance_change"),
-            ("explained by the one before", "explained_change"),
+            ("explained by the one before (points)", "explained_change"),
         ]
     ):
         values = [refit[field] for refit in compared]

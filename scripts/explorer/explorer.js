@@ -9,7 +9,7 @@ const photos = JSON.parse(embedded("photographs"));
 const pictures = embedded("pictures").split("\n");
 const count = photos.key.length;
 const vectors = components(embedded("vectors"));
-const axes = vectors.length;
+const axes = vectors.length, FIRST = `the first ${axes} of ${about.k} components`;
 const NEAR = 8, ROWS_AT_ONCE = 100, GONE = "-", BY_LABEL = "label";
 const COLOURS = about.colours, REST = about.rest;
 // plotly would offer to send the chart to its makers' service.
@@ -19,6 +19,8 @@ const OUTLINES = {
   circle: "M6 1a5 5 0 1 0 .01 0z", diamond: "M6 0l6 6-6 6-6-6z", square: "M1 1h10v10h-10z",
   x: "M3 0l3 3 3-3 3 3-3 3 3 3-3 3-3-3-3 3-3-3 3-3-3-3z",
 };
+// From in front, a little to the side and above: Across goes right, Deep goes away, and the box is in view whole.
+const CAMERA = { eye: { x: -0.9, y: -1.9, z: 0.8 }, center: { x: 0, y: 0, z: -0.1 } };
 const TOLD_APART = COLOURS.length * SHAPES.length;
 
 function components(text) {
@@ -33,7 +35,7 @@ const NOTHING = "Nothing yet: choose Lasso and draw around some, or find some ab
 
 const state = {
   x: 0, y: axes > 1 ? 1 : BY_LABEL, z: null, colour: "label", drag: "pan",
-  hidden: new Set(), one: null, near: [], chosen: [], nothing: NOTHING, shown: ROWS_AT_ONCE, groups: [], drawing: false, clicked: null, mouse: { x: 0, y: 0 },
+  hidden: new Set(), one: null, near: [], chosen: [], nothing: NOTHING, shown: ROWS_AT_ONCE, groups: [], found: -1, drawing: false, clicked: null, mouse: { x: 0, y: 0 },
 };
 
 // plotly's points have soft edges of their own. What it asks for besides, four samples a pixel, takes a processor that has
@@ -103,6 +105,11 @@ function groups() {
 }
 
 const pick = (axis, rows) => Float32Array.from(rows, (row) => (axis === BY_LABEL ? photos.label : vectors[axis])[row]);
+// What is up stays up: of plotly's three axes in space, that is z.
+const spots = (rows) => {
+  const across = pick(state.x, rows), up = pick(state.y, rows);
+  return state.z === null ? { x: across, y: up } : { x: across, y: pick(state.z, rows), z: up };
+};
 const theme = () => {
   const style = getComputedStyle(document.documentElement), colour = (name) => style.getPropertyValue(name).trim();
   return { ink: colour("--ink"), line: colour("--line"), paper: colour("--paper") };
@@ -114,12 +121,15 @@ function marker(group) {
   if (state.colour === "label") return marks;
   const values = state.colour === "batch" ? photos.batch : photos.landed;
   const bar = { title: { text: state.colour === "batch" ? "micro-batch" : "landed" }, thickness: 12, len: 0.6 };
+  let [first, last] = [Infinity, -Infinity];
+  for (const value of values) { first = Math.min(first, value); last = Math.max(last, value); }
   marks.color = group.rows.map((row) => values[row]);
-  if (state.colour === "landed") {
-    let [first, last] = [Infinity, -Infinity];
-    for (const value of photos.landed) { first = Math.min(first, value); last = Math.max(last, value); }
-    marks.cmin = first;
-    marks.cmax = last;
+  marks.cmin = first;
+  marks.cmax = last;
+  if (state.colour === "batch") {
+    bar.tickformat = ",d";
+    if (last - first < 10) bar.dtick = 1;  // there is no half of one
+  } else {
     bar.tickvals = [first, (first + last) / 2, last];
     bar.ticktext = bar.tickvals.map((ms) => new Date(ms).toISOString().slice(0, 16).replace("T", " "));
   }
@@ -137,8 +147,9 @@ function layout() {
     newselection: { line: { color: ink } },
   };
   if (state.z === null) return { ...common, xaxis: axis(axisName(state.x)), yaxis: upward, selections: [] };
-  const deep = (name) => ({ ...axis(name), backgroundcolor: paper });
-  return { ...common, margin: { l: 0, r: 0, t: 0, b: 0 }, scene: { xaxis: deep(axisName(state.x)), yaxis: { ...upward, backgroundcolor: paper }, zaxis: deep(axisName(state.z)) } };
+  const scene = { xaxis: axis(axisName(state.x)), yaxis: axis(axisName(state.z)), zaxis: upward };
+  for (const one of Object.values(scene)) one.backgroundcolor = paper;
+  return { ...common, margin: { l: 0, r: 0, t: 0, b: 0 }, scene: { ...scene, aspectmode: "cube", camera: CAMERA } };
 }
 
 function draw() {
@@ -147,10 +158,9 @@ function draw() {
   const traces = state.groups.map((group) => {
     const trace = {
       type: flat ? "scattergl" : "scatter3d", mode: "markers", hoverinfo: "none", marker: marker(group),
-      x: pick(state.x, group.rows), y: pick(state.y, group.rows),
+      ...spots(group.rows),
     };
-    if (!flat) trace.z = pick(state.z, group.rows);
-    else if (inside.size) {
+    if (flat && inside.size) {
       trace.selectedpoints = [];
       group.rows.forEach((row, at) => inside.has(row) && trace.selectedpoints.push(at));
       trace.unselected = { marker: { opacity: 0.15 } };
@@ -168,12 +178,10 @@ function draw() {
 // What was chosen is ringed, its neighbours thinner.
 function rings() {
   const rows = [state.one, ...state.near.map(([row]) => row)], { ink } = theme(), flat = state.z === null;
-  const trace = {
-    type: flat ? "scatter" : "scatter3d", mode: "markers", hoverinfo: "skip", x: pick(state.x, rows), y: pick(state.y, rows),
+  return {
+    type: flat ? "scatter" : "scatter3d", mode: "markers", hoverinfo: "skip", ...spots(rows),
     marker: { symbol: "circle-open", color: ink, size: rows.map((_, at) => (at ? 13 : 20)), line: { color: ink, width: 2 } },
   };
-  if (!flat) trace.z = pick(state.z, rows);
-  return trace;
 }
 
 const rowOf = (point) => state.groups[point.curveNumber]?.rows[point.pointNumber];
@@ -236,8 +244,9 @@ function show(row) {
   byId("one").replaceChildren(
     picture(row, 120),
     element("dl", {}, ...facts.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)])),
-    element("h4", {}, (axes < about.k ? `Nearest by ${axes} components` : "Nearest") + (count < about.reduced ? ", of those here" : "")),
+    element("h4", {}, (axes < about.k ? `Nearest by ${FIRST}` : "Nearest") + (count < about.reduced ? ", of those here" : "")),
     element("ul", { id: "near" }, ...near),
+    ...(axes < about.k ? [element("p", { className: "quiet" }, "`fruits similar` goes by all components, and may find others.")] : []),
   );
   byId("one").parentElement.scrollTop = 0;
   draw();
@@ -270,7 +279,7 @@ function list() {
 function csv() {
   // A spreadsheet takes what begins so for a formula, and runs it.
   const quoted = (value) => `"${String(value).replace(/^[=+\-@\t\r]/, "'$&").replaceAll('"', '""')}"`;
-  const names = ["key", "etag", "label", "sha256", "batch_id", "last_modified", ...vectors.map((_, axis) => `reduced_${axis}`)];
+  const names = ["key", "etag", "label", "sha256", "batch_id", "last_modified", ...vectors.map((_, axis) => `component_${axis + 1}`)];
   const lines = state.chosen.map((row) => [
     quoted(photos.key[row]), quoted(photos.etag[row]), quoted(about.labels[photos.label[row]].label), quoted(photos.sha256[row]),
     photos.batch[row], quoted(new Date(photos.landed[row]).toISOString()), ...vectors.map((axis) => axis[row]),
@@ -287,6 +296,11 @@ function found() {
 }
 
 const missed = () => `No photograph in the map has ${byId("find").value.trim()} in its key or label.`;
+
+function tellFound(rows) {
+  const place = state.found < 0 ? `${whole(rows.length)} found: Enter shows the first` : `${whole(state.found + 1)} of ${whole(rows.length)}`;
+  byId("found").textContent = !byId("find").value.trim() ? "" : rows.length ? place : missed();
+}
 
 // ---- labels ---------------------------------------------------------------------------------------------------------
 function legend() {
@@ -345,19 +359,19 @@ function scree() {
 }
 
 function drift() {
-  const compared = about.refits.filter((refit) => refit.mean_shift !== null), signed = (share) => `${share < 0 ? "−" : "+"}${percent(Math.abs(share))}`;
+  const compared = about.refits.filter((refit) => refit.mean_shift !== null), signed = (hundredths) => { const shown = Math.abs(hundredths).toFixed(1); return (shown === "0.0" ? "" : hundredths < 0 ? "−" : "+") + shown; };
   byId("drift-says").textContent = compared.length
     ? `${about.refits.length} refits. Each tells how far it is from the one before: by how much the mean has moved, in parts of the spread, and what became of the variance.`
     : "There has been no refit to compare with another yet.";
   byId("drift-chart").hidden = compared.length < 2;
   if (compared.length > 1) {
     const x = compared.map((refit) => refit.pca_version), line = (name, field, at) => ({ type: "scatter", mode: "lines+markers", name, x, y: compared.map((refit) => refit[field]), line: { color: COLOURS[at] }, marker: { symbol: SHAPES[at], size: 9 } });
-    chart("drift-chart", [line("mean moved", "mean_shift", 0), line("variance", "variance_change", 1), line("explained by the one before", "explained_change", 2)], { xaxis: { title: { text: "PCA version" }, dtick: x.length > 12 ? undefined : 1 }, yaxis: { tickformat: ".1%" } });
+    chart("drift-chart", [line("mean moved", "mean_shift", 0), line("variance", "variance_change", 1), line("explained by the one before (points)", "explained_change", 2)], { xaxis: { title: { text: "PCA version" }, dtick: x.length > 12 ? undefined : 1 }, yaxis: { tickformat: ".1%" } });
   }
   table(byId("drift-table"), "Refits, the newest first", [["version", true], ["fitted"], ["photographs", true], ["k", true], ["explained", true], ["mean moved", true], ["variance", true], ["its components explain", true]],
     [...about.refits].reverse().map((refit) => [
       `${refit.pca_version}${refit.pca_version === about.pca_version ? " (published)" : ""}`, time(refit.fitted_at), whole(refit.n), whole(refit.k), percent(refit.explained),
-      ...(refit.mean_shift === null ? [refit.pca_version > 1 ? "not comparable" : "", "", ""] : [percent(refit.mean_shift), signed(refit.variance_change), signed(refit.explained_change)]),
+      ...(refit.mean_shift === null ? [refit.pca_version > 1 ? "not comparable" : "", "", ""] : [percent(refit.mean_shift), `${signed(100 * refit.variance_change)} %`, `${signed(100 * refit.explained_change)} points`]),
     ]));
 }
 
@@ -371,7 +385,7 @@ function accounting() {
     ["under way", whole(a.under_way), ""], ["features", whole(a.features), ""], ["rejects", whole(refused), ""],
     ["reduced", whole(a.reduced), `PCA version ${about.pca_version}${since ? ", " + since : ""}`],
   ]);
-  byId("rejects-says").textContent = refused ? "Each was refused for one reason, and a batch for none of them." : "Nothing was refused.";
+  byId("rejects-says").textContent = refused ? "Each object is refused by itself, for the reason beside it; the rest of its micro-batch is featurized all the same." : "Nothing was refused.";
   byId("rejects-table").hidden = !refused;
   if (refused) table(byId("rejects-table"), "Refused, with the newest of each", [["reason"], ["objects", true], ["for example"], ["what was found"]],
     about.rejects.flatMap((one) => one.examples.map((example, at) => [at ? "" : one.reason, at ? "" : whole(one.objects), example.key, example.detail])));
@@ -401,14 +415,14 @@ function control() {
   byId("controls").addEventListener("submit", (event) => event.preventDefault());
   for (const name of ["x", "y", "z"]) {
     const box = byId(`axis-${name}`);
-    if (name === "z") box.append(element("option", { value: "" }, "flat"));
+    if (name === "z") box.append(element("option", { value: "" }, "none"));
     for (let axis = 0; axis < axes; axis++) box.append(element("option", { value: String(axis) }, axisName(axis)));
     if (name === "y") box.append(element("option", { value: BY_LABEL }, "label"));
     box.value = state[name] === null ? "" : String(state[name]);
     box.addEventListener("change", () => {
       state[name] = box.value === "" ? null : box.value === BY_LABEL ? BY_LABEL : Number(box.value);
       byId("lasso").disabled = state.z !== null;
-      byId("lasso").title = state.z === null ? "" : "A lasso wants a flat map";
+      byId("lasso").title = state.z === null ? "" : "The lasso works where Deep is none";
       if (name === "z") Plotly.purge("plot");  // flat and deep share no axes
       draw().then(() => name === "z" && listen());
       list();
@@ -425,10 +439,12 @@ function control() {
   }
   byId("find").addEventListener("keydown", (event) => {
     if (event.key !== "Enter") return;
-    const [first] = found();
-    if (first === undefined) byId("one").replaceChildren(element("p", {}, missed()));
-    else show(first);
+    const rows = found();
+    state.found = rows.length ? (state.found + 1) % rows.length : -1;
+    if (rows.length) show(rows[state.found]);
+    tellFound(rows);
   });
+  byId("find").addEventListener("input", () => { state.found = -1; tellFound(found()); });
   byId("take").addEventListener("click", () => choose(found(), byId("find").value.trim() ? missed() : NOTHING));
   byId("clear").addEventListener("click", () => choose([]));
   byId("csv").addEventListener("click", csv);
@@ -441,7 +457,8 @@ function begin() {
   const part = count < about.reduced ? `${whole(count)} of ${whole(about.reduced)} photographs, chosen evenly` : `${whole(count)} photographs`;
   const held = pictures.filter((data) => data && data !== GONE).length;
   byId("map-says").textContent = `${part}, each where its components put it: what looks alike to the network lies close together.` +
-    (held < count ? ` ${whole(held)} of them have their picture in this page.` : "");
+    (held < count ? ` ${whole(held)} of them have their picture in this page.` : "") +
+    (axes < about.k ? ` The page has ${FIRST}: \`fruits explore --components ${about.k}\` takes all.` : "");
   dress(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
   control();
   legend();

@@ -278,7 +278,7 @@ def test_what_the_lasso_holds_is_what_the_csv_has(page: "Page", store: Settings,
         assert [row[name] for name in ("etag", "label", "sha256")] == [
             known[key][name] for name in ("etag", "label", "sha256")
         ]
-        vector = [np.float32(row[f"reduced_{axis}"]) for axis in range(4)]
+        vector = [np.float32(row[f"component_{axis + 1}"]) for axis in range(4)]
         assert vector == [np.float32(value) for value in known[key]["reduced"][:4]]
         assert int(row["batch_id"]) == seen[key]["batch_id"]
         assert row["last_modified"][:19] == seen[key]["last_modified"].isoformat()[:19]
