@@ -242,7 +242,7 @@ function show(row) {
     return element("li", {}, button);
   });
   byId("one").replaceChildren(
-    picture(row, 120),
+    picture(row, 96),
     element("dl", {}, ...facts.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)])),
     element("h4", {}, (axes < about.k ? `Nearest by ${FIRST}` : "Nearest") + (count < about.reduced ? ", of those here" : "")),
     element("ul", { id: "near" }, ...near),

@@ -244,6 +244,10 @@ def test_axes_colours_and_depth_change(page: "Page", store: Settings) -> None:
     assert page.is_hidden("#tip")
     assert page.evaluate("document.getElementById('plot').data[0].type") == "scatter3d"
     assert page.is_disabled("#lasso")
+    # What is up stays up.
+    second = sorted(row["reduced"][1] for row in photographs(store).values())
+    upward = "document.getElementById('plot').data.flatMap((trace) => Array.from(trace.z)).sort((a, b) => a - b)"
+    np.testing.assert_allclose(page.evaluate(upward), second, rtol=1e-6)
     point_in_the_middle(page)
     keep(page, "explorer-deep")
     page.select_option("#axis-z", "")
@@ -298,6 +302,10 @@ def test_labels_hide_and_the_keyboard_is_enough(page: "Page", store: Settings) -
     page.click("#all")
     page.focus("#find")
     page.keyboard.type(label)
+    assert f"{len(alike)} found" in page.inner_text("#found")
+    for number in range(1, len(alike) + 1):
+        page.keyboard.press("Enter")
+        assert page.inner_text("#found") == f"{number} of {len(alike)}"
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     assert f"{len(alike)} photographs." in page.inner_text("#chosen-says")
