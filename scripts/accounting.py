@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from obstore.store import ObjectStore
 
 from conf import forgetting, lease
-from conf.delta import open_table, open_tables, read_columns
+from conf.delta import open_table, open_tables, read_columns, reading
 from conf.errors import ContractError
 from conf.s3 import control_client, object_store, store_answers
 from conf.settings import Storage
@@ -175,7 +175,7 @@ def _reduced(
         "pca_version": version,
         "features_since_pca": max(0, features.rows - TableLog(opened, storage).rows) if features and opened else None,
         "fitted_at": model.get("fitted_at"),
-        "published_at": _published_at(reduced),
+        "published_at": _published_at(reduced, storage),
         "pca_model_id": model.get("model_id"),
     }
 
@@ -186,8 +186,9 @@ def _model(storage: Storage, models: "DeltaTable", version: int) -> dict[str, An
     return found[0] if found else {}
 
 
-def _published_at(reduced: "DeltaTable") -> datetime | None:
-    commits = reduced.history(_COMMITS_READ)
+def _published_at(reduced: "DeltaTable", storage: Storage) -> datetime | None:
+    with reading(storage):
+        commits = reduced.history(_COMMITS_READ)
     times = (commit["timestamp"] for commit in commits if commit.get("operation") in _PUBLISHES)
     newest = next(times, None)
     return None if newest is None else datetime.fromtimestamp(newest / 1000, UTC)
