@@ -15,6 +15,7 @@ from tests.integration.tables import rows
 _DEATHS = ("rows counted out", "rows deleted", "old log erased", "receipt written")
 
 
+@pytest.mark.usefixtures("long_form")
 def test_a_forgetting_killed_at_some_steps_is_finished(ground: Ground) -> None:
     _kill_at(ground, _DEATHS)
 
