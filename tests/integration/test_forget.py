@@ -143,10 +143,10 @@ def test_a_stream_that_runs_takes_it_up_and_goes_on(
     spark: "SparkSession", filled: Settings, drop_files: Drop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streaming.stream, "LOOK_SECONDS", 0.5)
-    settings, stop, up = filled, Event(), Event()
+    settings, stop, up, ended = filled, Event(), Event(), Event()
     store, other = object_store(filled.storage), Request.new(keys(filled, SECOND))
     with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(run, spark, settings, stop=stop, on_start=up.set)
+        running = pool.submit(run, spark, settings, stop=stop, on_start=up.set, on_batch=lambda _: ended.set())
         try:
             wait_until(up.is_set)
             # Of two that are asked at once, neither waits for the other's command.
@@ -154,7 +154,7 @@ def test_a_stream_that_runs_takes_it_up_and_goes_on(
             receipt = forget(spark, settings, keys(settings, FIRST))
             assert carry_out(settings, store, other, lambda: spark)["removed"]["features"] == 1
             drop_files({"kiwi/new.jpg": GOOD[SECOND], FIRST: GOOD[FIRST]})
-            wait_until(lambda: any(row["key"].endswith("kiwi/new.jpg") for row in rows(settings, "features")))
+            wait_until(ended.is_set)
         finally:
             stop.set()
         summary = running.result()
