@@ -184,7 +184,7 @@ def plan(
         model=settings.model,
         workers=Workers(*options.pop("workers")),
         clean=settings.discovery.clean,
-        outside_eu_because=dict(flatten(settings)).get("privacy.outside_eu_because") or "",
+        outside_eu_because=settings.privacy.outside_eu_because or "",
         **options,
     )
 
