@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 from botocore.model import ListShape, MapShape, Shape, StructureShape
+from moto.cloudformation import parsing
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.core.common_models import CloudFormationModel
 
@@ -49,43 +50,49 @@ def teach() -> None:
     _teach(
         "AWS::CloudWatch::Alarm",
         lambda _, p: ("cloudwatch", "put_metric_alarm", p),
-        lambda _, p: ("cloudwatch", "delete_alarms", {"AlarmNames": [p["AlarmName"]]}),
+        lambda name: ("cloudwatch", "delete_alarms", {"AlarmNames": [name]}),
+        identified=lambda p, _: p["AlarmName"],
     )
     _teach("AWS::Logs::MetricFilter", lambda name, p: ("logs", "put_metric_filter", {"FilterName": name, **p}))
     account = {"AccountId": DEFAULT_ACCOUNT_ID}
     _teach(
         "AWS::Budgets::Budget",
         lambda _, p: ("budgets", "create_budget", account | p),
-        lambda _, p: ("budgets", "delete_budget", account | {"BudgetName": p["Budget"]["BudgetName"]}),
+        lambda name: ("budgets", "delete_budget", account | {"BudgetName": name}),
         update=lambda _, p: None,
+        identified=lambda p, _: p["Budget"]["BudgetName"],
     )
     _teach(
         "AWS::Scheduler::Schedule",
         lambda _, p: ("scheduler", "create_schedule", p),
-        lambda _, p: ("scheduler", "delete_schedule", {"Name": p["Name"]}),
+        lambda name: ("scheduler", "delete_schedule", {"Name": name}),
         update=lambda _, p: ("scheduler", "update_schedule", p),
+        identified=lambda p, _: p["Name"],
     )
     _teach(
         "AWS::EMRServerless::Application",
         lambda _, p: ("emr-serverless", "create_application", _application(p)),
-        lambda id, _: ("emr-serverless", "delete_application", {"applicationId": id}),
+        lambda id: ("emr-serverless", "delete_application", {"applicationId": id}),
         update=lambda _, p: None,
-        identified="applicationId",
+        identified=lambda _, answer: answer["applicationId"],
         attributes={"Arn": "arn", "ApplicationId": "applicationId"},
     )
+    # A stack that somebody made in this process before has made moto remember those that there were.
+    for remembered in (parsing.get_model_list, parsing.get_model_map, parsing.get_name_type_map):
+        remembered.cache_clear()
 
 
 def _teach(
     name: str,
     create: Calling,
-    delete: Calling = lambda _, p: None,
+    delete: Callable[[str], Call | None] = lambda _: None,
     update: Calling | None = None,
-    identified: str = "",
+    identified: Callable[[Properties, Properties], str] | None = None,
     attributes: dict[str, str] | None = None,
 ) -> None:
     class Taught(CloudFormationModel):
         def __init__(self, id: str, answer: Properties) -> None:
-            self.id, self.answer = answer.get(identified, id), answer
+            self.id, self.answer = id, answer
 
         @property
         def physical_resource_id(self) -> str:
@@ -110,7 +117,9 @@ def _teach(
         def create_from_cloudformation_json(
             cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **_: Any
         ) -> Any:
-            return cls(resource_name, _make(region_name, create(resource_name, cloudformation_json["Properties"])))
+            asked = cloudformation_json["Properties"]
+            answer = _make(region_name, create(resource_name, asked))
+            return cls(identified(asked, answer) if identified else resource_name, answer)
 
         @classmethod
         def update_from_cloudformation_json(
@@ -128,7 +137,8 @@ def _teach(
         def delete_from_cloudformation_json(
             cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str
         ) -> None:
-            _make(region_name, delete(resource_name, cloudformation_json["Properties"]))
+            # By what it is called alone: of a stack that is deleted, moto does not fill the properties in.
+            _make(region_name, delete(resource_name))
 
         def is_created(self) -> bool:
             return True

@@ -1,7 +1,6 @@
 """An account of AWS's in this process, for deployments. What moto lacks or does otherwise than AWS is mended here.
 
-Not made at all, as moto's CloudFormation passes over them: alarms, metric filters, budgets, subscriptions and the
-policies of queues and topics. Change sets import nothing, and stacks never fail: those are tested by canned answers.
+Change sets import nothing, and stacks never fail: those are tested by canned answers.
 """
 
 import json
@@ -17,139 +16,16 @@ import yaml
 from moto import mock_aws
 from moto.cloudformation import models as stacks
 from moto.cloudformation import parsing
-from moto.core.common_models import CloudFormationModel
 from moto.core.exceptions import ServiceException
 from moto.core.utils import utcnow
 from moto.emrserverless import models as emr
-from moto.scheduler import models as scheduler
+from moto.iam.access_control import PermissionResult
+from moto.s3 import models as s3
+
+from tests.cloud_types import teach
 
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"
-
-
-class _Application(CloudFormationModel):
-    """An EMR Serverless application as a resource of a stack."""
-
-    def __init__(self, made: emr.Application) -> None:
-        self.physical_resource_id = made.id
-        self.arn = made.arn
-
-    @staticmethod
-    def cloudformation_name_type() -> str:
-        return ""
-
-    @staticmethod
-    def cloudformation_type() -> str:
-        return "AWS::EMRServerless::Application"
-
-    @classmethod
-    def has_cfn_attr(cls, attr: str) -> bool:
-        return attr in {"Arn", "ApplicationId"}
-
-    def get_cfn_attribute(self, attr: str) -> str:
-        return {"Arn": self.arn, "ApplicationId": self.physical_resource_id}[attr]
-
-    @classmethod
-    def create_from_cloudformation_json(
-        cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **_: Any
-    ) -> "_Application":
-        told = cloudformation_json["Properties"]
-        made = emr.emrserverless_backends[account_id][region_name].create_application(
-            name=told["Name"],
-            # moto knows no release of the line that has Spark 4.
-            release_label="emr-7.9.0",
-            application_type=told["Type"],
-            client_token="",
-            initial_capacity=None,  # type: ignore[arg-type]
-            maximum_capacity=told["MaximumCapacity"],
-            tags={},
-            auto_start_configuration=told["AutoStartConfiguration"],
-            auto_stop_configuration=told["AutoStopConfiguration"],
-            network_configuration=None,
-        )
-        return cls(made)
-
-    @classmethod
-    def update_from_cloudformation_json(
-        cls,
-        original_resource: "_Application",
-        new_resource_name: str,
-        cloudformation_json: Any,
-        account_id: str,
-        region_name: str,
-    ) -> "_Application":
-        backend = emr.emrserverless_backends[account_id][region_name]
-        told = cloudformation_json["Properties"]
-        backend.update_application(
-            original_resource.physical_resource_id, None, told["MaximumCapacity"], None, None, None
-        )
-        return original_resource
-
-    @classmethod
-    def delete_from_cloudformation_json(
-        cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str
-    ) -> None:
-        # Refused, as by AWS, where it has not been stopped.
-        emr.emrserverless_backends[account_id][region_name].delete_application(resource_name)
-
-
-class _Schedule(CloudFormationModel):
-    """A schedule as a resource of a stack."""
-
-    def __init__(self, name: str) -> None:
-        self.physical_resource_id = name
-
-    @staticmethod
-    def cloudformation_name_type() -> str:
-        return "Name"
-
-    @staticmethod
-    def cloudformation_type() -> str:
-        return "AWS::Scheduler::Schedule"
-
-    @classmethod
-    def has_cfn_attr(cls, attr: str) -> bool:
-        return False
-
-    @classmethod
-    def create_from_cloudformation_json(
-        cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **_: Any
-    ) -> "_Schedule":
-        told = cloudformation_json["Properties"]
-        scheduler.scheduler_backends[account_id][region_name].create_schedule(
-            description=told["Description"],
-            end_date=None,  # type: ignore[arg-type]
-            flexible_time_window=told["FlexibleTimeWindow"],
-            group_name="default",
-            kms_key_arn="",
-            name=told["Name"],
-            schedule_expression=told["ScheduleExpression"],
-            schedule_expression_timezone="UTC",
-            start_date=None,  # type: ignore[arg-type]
-            state=told["State"],
-            target=told["Target"],
-            action_after_completion=None,
-        )
-        return cls(told["Name"])
-
-    @classmethod
-    def update_from_cloudformation_json(
-        cls,
-        original_resource: "_Schedule",
-        new_resource_name: str,
-        cloudformation_json: Any,
-        account_id: str,
-        region_name: str,
-    ) -> "_Schedule":
-        cls.delete_from_cloudformation_json(new_resource_name, cloudformation_json, account_id, region_name)
-        return cls.create_from_cloudformation_json(new_resource_name, cloudformation_json, account_id, region_name)
-
-    @classmethod
-    def delete_from_cloudformation_json(
-        cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str
-    ) -> None:
-        backend = scheduler.scheduler_backends[account_id][region_name]
-        backend.delete_schedule("default", resource_name)
 
 
 _loaded = yaml.load
@@ -262,9 +138,7 @@ def _start_once(self: emr.EMRServerlessBackend, **asked: Any) -> Any:
 @contextmanager
 def account() -> Iterator[None]:
     """An empty one, with credentials for it in the environment."""
-    parsing.get_model_list.cache_clear()
-    parsing.get_model_map.cache_clear()
-    parsing.get_name_type_map.cache_clear()
+    teach()
     with (
         mock_aws(),
         patch.dict(os.environ, {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}),
@@ -276,5 +150,7 @@ def account() -> Iterator[None]:
         patch.object(stacks.ChangeSet, "apply", _apply_whole),
         patch.object(emr.EMRServerlessBackend, "list_job_runs", _jobs_of_any),
         patch.object(emr.EMRServerlessBackend, "start_job_run", _start_once),
+        # moto minds no condition, and so takes what is denied without TLS for denied to all. It stays to be asked for.
+        patch.object(s3.FakeBucket, "get_permission", lambda *_: PermissionResult.PERMITTED),
     ):
         yield
