@@ -76,7 +76,6 @@ def databricks(
     import shlex
 
     from scripts.deployment import bundles, rehearsals, shown
-    from scripts.deployment.databricks import usd_per_hour
 
     planned = plan("databricks", **options)
     if dry_run:
@@ -87,7 +86,7 @@ def databricks(
         else:
             click.echo("\n".join([shown.calls(calls), *("$ " + shlex.join(words) for words in commands)]))
         return
-    _ask(planned, usd_per_hour(), yes)
+    _ask(planned, yes)
     files = _build(planned, yes).files
     outputs = on_aws(planned.region, aws_profile, lambda cloud: bundles.outputs(cloud, planned))
     bundles.deploy(planned, outputs, files, HOME / "bundle", always_on)
@@ -109,7 +108,7 @@ def _deploy(platform: str, *, aws_profile: str | None, dry_run: bool, yes: bool,
         )
         click.echo(shown.calls_as_json(calls) if as_json else shown.calls(calls))
         return
-    _ask(planned, module.usd_per_hour(planned), yes)
+    _ask(planned, yes)
     deployed = on_aws(
         planned.region,
         aws_profile,
@@ -118,11 +117,13 @@ def _deploy(platform: str, *, aws_profile: str | None, dry_run: bool, yes: bool,
     click.echo(shown.deployed_as_json(deployed) if as_json else shown.deployed(deployed, aws_profile))
 
 
-def _ask(planned: "Plan", usd_per_hour: tuple[float, float], yes: bool) -> None:
-    least, most = usd_per_hour
+def _ask(planned: "Plan", yes: bool) -> None:
+    from scripts.deployment.costs import machines
+
+    cost = machines(planned.platform, planned.workers)
     say(
-        f"{planned.name} onto {planned.platform} in {planned.region}: about {least:.2f} USD an hour while nothing "
-        f"lands, {most:.2f} at most. `fruits costs` tells more."
+        f"{planned.name} onto {planned.platform} in {planned.region}: about {cost.idle:.2f} USD an hour while nothing "
+        f"lands, {cost.full:.2f} at most. `fruits costs` tells more."
     )
     confirm("Go on?", yes)
 

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from scripts.deployment.plan import DEFAULT_WORKERS, Workers
 from scripts.deployment.prices import prices, serverless_hour
 
 PLATFORMS = ("emr", "ec2", "databricks")
@@ -72,8 +73,8 @@ class Machines:
     listens: bool
 
 
-def machines(platform: str) -> Machines:
-    """As `fruits deploy` takes them, unless told otherwise."""
+def machines(platform: str, workers: Workers = DEFAULT_WORKERS) -> Machines:
+    """As `fruits deploy` takes them. Workers are taken for spot machines where there are such."""
     driver, executor = serverless_hour(1, 4), serverless_hour(2, 4)
     ec2, databricks = prices()["emr_ec2"], prices()["databricks"]
     machine = ec2["m5.xlarge"]
@@ -82,16 +83,21 @@ def machines(platform: str) -> Machines:
     start = prices()["assumptions"]["start_minutes"][platform] / 60
     match platform:
         case "emr":
-            return Machines(driver + executor, driver + 4 * executor, 8, start, listens=False)
+            return _machines(driver, executor, workers, 2, start, listens=False)
         case "ec2":
             beside = machine["emr_hour"] + 64 * disk + ec2["address_hour"]
             two, each = 2 * (machine["ec2_hour"] + beside), spot + beside
-            return Machines(two + each, two + 4 * each, 16, start, listens=True)
+            return _machines(two, each, workers, 4, start, listens=True)
         case "databricks":
             beside = databricks["m5_xlarge_dbus"] * databricks["dbu"] + 100 * disk + ec2["address_hour"]
             one, each = machine["ec2_hour"] + beside, spot + beside
-            return Machines(one + each, one + 4 * each, 16, start, listens=True)
+            return _machines(one, each, workers, 4, start, listens=True)
     raise ValueError(platform)
+
+
+def _machines(fixed: float, each: float, workers: Workers, cores: int, start: float, *, listens: bool) -> Machines:
+    least, most = (fixed + count * each for count in workers)
+    return Machines(least, most, workers.most * cores, start, listens)
 
 
 def first(images: int, photographs: Photographs, platform: str) -> dict[str, float]:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from conf.errors import SetupError
-from scripts.deployment.costs import machines
 
 _INSTALLED = Path(__file__).with_name("bundle")
 BUNDLE = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[2] / "deploy" / "databricks"
@@ -70,11 +69,6 @@ def run(commands: Sequence[Sequence[str]], bundle: Path) -> None:
         if ran.returncode:
             said = (ran.stderr or ran.stdout).strip()[-_SAID:]
             raise SetupError(f"`{' '.join(words[:3])}` failed in {bundle}: {said or 'it said nothing'}")
-
-
-def usd_per_hour() -> tuple[float, float]:
-    """Of the stream's machines, the fewest and the most, with what Databricks asks for them."""
-    return machines("databricks").idle, machines("databricks").full
 
 
 def _options(values: Mapping[str, str], always_on: bool) -> list[str]:

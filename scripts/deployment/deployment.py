@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from conf.errors import CloudError, SettingsError
 from scripts.deployment import stack as stacks
+from scripts.deployment.costs import machines
 from scripts.deployment.plan import Deployed, Plan, Running
 from scripts.deployment.stack import Before, Stack, nothing
 from scripts.deployment.steps import Cloud
@@ -29,7 +30,6 @@ class Platform(Protocol):
     def scheduled(self, plan: Plan, bucket: str, version: str) -> dict[str, str]: ...
     def make_way(self, cloud: Cloud, stack: Stack, changes: Sequence[Mapping[str, Any]]) -> None: ...
     def run(self, cloud: Cloud, plan: Plan, stack: Stack, version: str) -> Running: ...
-    def usd_per_hour(self, plan: Plan) -> tuple[float, float]: ...
 
 
 def deploy(cloud: Cloud, platform: Platform, plan: Plan, build: Callable[[], Built]) -> Deployed:
@@ -51,6 +51,7 @@ def deploy(cloud: Cloud, platform: Platform, plan: Plan, build: Callable[[], Bui
     if scheduled := platform.scheduled(plan, bucket, built.version):
         stack = ensure_stack(cloud, plan, bucket, told | scheduled, make_way)
     remove_others(cloud, bucket, built.version)
+    cost = machines(plan.platform, plan.workers)
     return Deployed(
         name=plan.name,
         platform=plan.platform,
@@ -61,7 +62,7 @@ def deploy(cloud: Cloud, platform: Platform, plan: Plan, build: Callable[[], Bui
         running=running,
         refresh=f"every {plan.refresh_every}" if scheduled or plan.stays_up else "once, at the end",
         logs=stack.outputs.get("LogGroupName", ""),
-        usd_per_hour=platform.usd_per_hour(plan),
+        usd_per_hour=(cost.idle, cost.full),
     )
 
 

@@ -8,7 +8,6 @@ from conf.errors import CloudError
 from scripts.deployment.artefacts import spark_properties
 from scripts.deployment.jobs import REQUEST_TAG, digest_of, settings_options
 from scripts.deployment.plan import Plan, Running
-from scripts.deployment.prices import prices
 from scripts.deployment.stack import TAG, Stack
 from scripts.deployment.steps import Cloud
 
@@ -55,11 +54,15 @@ def cluster_request(plan: Plan, stack: Stack, version: str) -> dict[str, Any]:
                 "LogTypes": {"STEP_LOGS": ["STDERR"], "SPARK_DRIVER": ["STDOUT", "STDERR"]},
             }
         },
-        # Between machines; on their disks the security configuration sees to it.
+        # What goes between machines, and what is spilled; on their disks the security configuration sees to it, too.
         "Configurations": [
             {
                 "Classification": "spark-defaults",
-                "Properties": {"spark.authenticate": "true", "spark.network.crypto.enabled": "true"},
+                "Properties": {
+                    "spark.authenticate": "true",
+                    "spark.network.crypto.enabled": "true",
+                    "spark.io.encryption.enabled": "true",
+                },
             }
         ],
         "Instances": {
@@ -148,13 +151,6 @@ def end(cloud: Cloud, clusters: Iterable[str]) -> None:
         cloud.tell("Terminating the cluster")
         cloud.ask("emr", "terminate_job_flows", JobFlowIds=[cluster])
         cloud.wait(partial(_cluster, cloud, cluster), lambda seen: seen["Status"]["State"] in _GONE - {"TERMINATING"})
-
-
-def usd_per_hour(plan: Plan) -> tuple[float, float]:
-    """Of the cluster with its fewest and most machines, all at the on-demand price: spot ones cost less."""
-    each = prices()["emr_ec2"][_MAIN]
-    machine = float(each["ec2_hour"] + each["emr_hour"])
-    return machine * (2 + plan.workers.least), machine * (2 + plan.workers.most)
 
 
 def _fleet(kind: str, *, on_demand: int = 0, spot: int = 0) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from conf.errors import CloudError, SettingsError
 from scripts.deployment.artefacts import spark_properties
 from scripts.deployment.jobs import REQUEST_TAG, digest_of, settings_options
 from scripts.deployment.plan import Plan, Running, Workers
-from scripts.deployment.prices import serverless_hour
 from scripts.deployment.stack import TAG, Stack
 from scripts.deployment.steps import Cloud
 
@@ -122,15 +121,6 @@ def stop(cloud: Cloud, application: str) -> None:
         cloud.tell("Stopping the application")
         cloud.ask("emr-serverless", "stop_application", applicationId=application)
         cloud.wait(lambda: _state(cloud, application), lambda state: state in {"STOPPED", "TERMINATED"})
-
-
-def usd_per_hour(plan: Plan) -> tuple[float, float]:
-    """Of the stream while nothing lands, and at most."""
-    driver, executor = (serverless_hour(one["cores"], one["memory"] + one["memoryOverhead"]) for one in _SIZES)
-    return driver + plan.workers.least * executor, driver + plan.workers.most * executor
-
-
-_SIZES = (_DRIVER, _EXECUTOR)
 
 
 def _for_template(settings: Iterable[str]) -> Iterator[str]:

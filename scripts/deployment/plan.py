@@ -14,6 +14,9 @@ class Workers(NamedTuple):
     most: int
 
 
+DEFAULT_WORKERS = Workers(1, 4)
+
+
 @dataclass(frozen=True)
 class Plan:
     """A deployment as its owner wants it."""
@@ -28,7 +31,7 @@ class Plan:
     model: Model = field(default_factory=Model)
     """The network, which the artefacts bring."""
     refresh_every: str = "6 hours"
-    workers: Workers = field(default_factory=lambda: Workers(1, 4))
+    workers: Workers = DEFAULT_WORKERS
     budget: int = 20
     email: str = ""
     subnets: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from scripts.costs import PAGE, page_with
 from scripts.deployment import costs, emr
 from scripts.deployment.costs import LARGE, PLATFORMS, SIZES, SMALL, first, machines, month, total
-from scripts.deployment.plan import Plan
+from scripts.deployment.plan import Workers
 from scripts.deployment.prices import prices, serverless_hour
 from scripts.fruits import fruits
 
@@ -104,8 +104,17 @@ def test_requests_are_what_was_counted_and_rounded_up(what: str) -> None:
         assert float(counted) <= taken < float(counted) + 10
 
 
-def test_the_stream_costs_what_the_command_that_deploys_it_says() -> None:
-    assert emr.usd_per_hour(Plan("emr", "eu-west-1")) == pytest.approx((machines("emr").idle, machines("emr").full))
+def test_what_is_taken_for_a_worker_is_what_the_command_that_deploys_it_asks_for() -> None:
+    words = emr.submit_parameters("bucket", "1", Workers(3, 5))
+
+    def asked(kind: str, *figures: str) -> list[int]:
+        return [int(re.findall(rf"spark\.{kind}\.{figure}=(\d+)", words)[0]) for figure in figures]
+
+    hours = [
+        serverless_hour(*asked(kind, "cores"), sum(asked(kind, "memory", "memoryOverhead")))
+        for kind in ("driver", "executor")
+    ]
+    assert machines("emr", Workers(3, 5)).idle == pytest.approx(hours[0] + 3 * hours[1])
 
 
 @pytest.mark.parametrize("name", [name for name in prices() if name != "assumptions"])
