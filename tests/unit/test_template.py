@@ -228,6 +228,7 @@ NOT_FOR = {
         *((WRITE, key) for key in ("landing/apple/1.jpg", "artefacts/1.0/run.py", "archive/apple/1.jpg", "elsewhere")),
         *((DELETE, key) for key in ("landing/apple/1.jpg", "artefacts/1.0/run.py", "archive/apple/1.jpg")),
         (READ, "archive/apple/1.jpg"),
+        (DELETE, "state/leases/20260101"),
         ("s3:DeleteObjectVersion", "landing/apple/1.jpg"),
         ("s3:PutObjectAcl", "tables/features/x"),
     },
@@ -236,6 +237,7 @@ NOT_FOR = {
         *((action, "tables/rejects/x") for action in (READ, WRITE, DELETE)),
         *((action, "tables/features/x") for action in (WRITE, DELETE)),
         *((action, "state/lease.json") for action in (WRITE, DELETE)),
+        (DELETE, "state/leases/20260101"),
         *((action, "state/manifests/1") for action in (WRITE, DELETE)),
         # What tells whose keys the hashes are of.
         *((READ, f"state/{name}") for name in ("key-secret", "forgotten/secret", "manifests/1")),
