@@ -16,6 +16,7 @@ _WORKER_DIED = re.compile(
 )
 _RAISED_IN_WORKER = re.compile(r"conf\.errors\.(\w+): (.+)")
 _NO_ROOM = re.compile(r"No space left on device|File too large|Disk quota exceeded")
+_CAME_LATE = "Python worker failed to connect back"
 _OVERTAKEN = "DELTA_CONCURRENT_TRANSACTION"
 # Others that Delta refuses a commit for: somebody else's, on rows that this one has read, or on the table itself.
 _CROSSED = re.compile(r"DELTA_CONCURRENT_\w+|DELTA_METADATA_CHANGED|DELTA_PROTOCOL_CHANGED")
@@ -77,6 +78,11 @@ def from_spark(error: BaseException) -> FruitsError | None:
             "Spark's JVM has ended in the middle of its work: it was killed, or this machine ran out of memory. Its "
             "log has its last words. What was committed stays. Start again."
         )
+    if _CAME_LATE in text:
+        return SetupError(
+            "A Python process did not start within the ten seconds that Spark gives it: this machine has too much else "
+            "to do. What was committed stays. Start again when it has less."
+        )
     if _WORKER_DIED.search(text):
         return WorkerDiedError(
             "A Python worker of Spark's died. Has this machine run out of memory (its kernel's log says so)? Give "
@@ -91,6 +97,11 @@ def worker_died(error: Exception) -> bool:
     It crashed, or the kernel killed it for its memory. What a worker raises, of ours or not, is not that.
     """
     return isinstance(from_spark(error), WorkerDiedError)
+
+
+def worker_came_late(error: Exception) -> bool:
+    """Whether a Python process was not there within the ten seconds that Spark gives it: nothing has begun by then."""
+    return _CAME_LATE in str(error)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -18,10 +18,11 @@ from conf.lease import Lease
 from conf.regions import check_region
 from conf.s3 import check_bucket, object_store
 from conf.settings import Settings
-from conf.spark_errors import explained
+from conf.spark_errors import explained, worker_came_late
 from conf.tables import MODEL
 from conf.upkeep import upkeep_properties
 from streaming.changeover import settle_model
+from streaming.checkpoint import Plan
 from streaming.expiry import EVERY_SECONDS
 from streaming.featurize import Featurizer
 from streaming.forgetting import LOOK_SECONDS, RETRY_SECONDS, Watch, settle
@@ -150,29 +151,41 @@ def run(
             weights,
             tally.add,
         )
+
+        def query(planned: Plan) -> bool:
+            """Run one from start to end; tells whether another is to follow, after what somebody asked for."""
+            settled = settle(spark, settings, store, lease)
+            sink = Sink(storage, store, featurizer, tally, lease, planned.batch_id, count)
+            with Janitor(settings, store, lease) as janitor:
+                running = _start(spark, settings, planned.manifest, sink)
+                reports.watch(running)
+                if "start" not in summary.seconds:
+                    summary.seconds["start"] = time.perf_counter() - begun
+                    _log.debug("The stream is up after %.1f s.", summary.seconds["start"])
+                    on_start()
+                most = math.inf if settings.privacy.rejects_days is None else EVERY_SECONDS
+                watch = Watch(store, storage, LOOK_SECONDS if settled else RETRY_SECONDS, most)
+                with Upkeep(spark, settings, store, lease), watch:
+                    _wait(running, once, stop, lease, watch.asked)
+                paused = watch.asked.is_set() and not stop.is_set()
+                if once and not paused:
+                    janitor.finish(stop)
+            if paused:
+                janitor.wait(stop)
+            return paused and not stop.is_set()
+
+        late = False
         try:
             # One query after the other: a stream pauses for what `fruits forget` asks.
             while True:
-                settled = settle(spark, settings, store, lease)
-                sink = Sink(storage, store, featurizer, tally, lease, plan.batch_id, count)
-                with Janitor(settings, store, lease) as janitor:
-                    query = _start(spark, settings, plan.manifest, sink)
-                    reports.watch(query)
-                    if "start" not in summary.seconds:
-                        summary.seconds["start"] = time.perf_counter() - begun
-                        _log.debug("The stream is up after %.1f s.", summary.seconds["start"])
-                        on_start()
-                    most = math.inf if settings.privacy.rejects_days is None else EVERY_SECONDS
-                    watch = Watch(store, storage, LOOK_SECONDS if settled else RETRY_SECONDS, most)
-                    with Upkeep(spark, settings, store, lease), watch:
-                        _wait(query, once, stop, lease, watch.asked)
-                    paused = watch.asked.is_set() and not stop.is_set()
-                    if once and not paused:
-                        janitor.finish(stop)
-                if paused:
-                    janitor.wait(stop)
-                if not paused or stop.is_set():
-                    break
+                try:
+                    if not query(plan):
+                        break
+                except Exception as error:
+                    if late or not worker_came_late(error):
+                        raise
+                    late = True
+                    _log.warning("A Python process did not start in time: this machine is busy. Trying once more.")
                 plan = check_state(storage, store)
         finally:
             weights.destroy()

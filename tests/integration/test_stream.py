@@ -2,11 +2,13 @@
 
 import hashlib
 import io
+import sys
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import obstore
@@ -389,6 +391,28 @@ def test_what_a_lost_executor_did_and_another_does_again_is_in_one_table(
     assert [name for name, _ in versions(settings, "features")] == sorted(kept)
     assert [name for name, _ in versions(settings, "rejects")] == sorted((GOOD | BAD).keys() - kept.keys())
     assert ("did it again in the middle of its commits" in caplog.text) == (lost_at == "features")
+
+
+def test_a_python_process_that_comes_too_late_is_asked_for_once_more(
+    spark: "SparkSession",
+    settings: Settings,
+    drop_files: Drop,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    slow, been = tmp_path / "python", tmp_path / "been"
+    # Spark waits for ten seconds, whatever it is told.
+    slow.write_text(
+        f'#!/bin/sh\ncase "$*" in *streaming_source*) mkdir "{been}" && sleep 11;; esac\nexec "{sys.executable}" "$@"\n'
+    )
+    slow.chmod(0o755)
+    monkeypatch.setattr(spark.sparkContext, "pythonExec", str(slow))
+    drop_files(GOOD)
+    assert run(spark, settings, once=True).features == len(GOOD)
+    assert been.exists()
+    assert "Trying once more" in caplog.text
+    assert len(versions(settings, "features")) == len(GOOD)
 
 
 def test_an_idle_stream_that_lost_its_lease_stops(spark: "SparkSession", settings: Settings) -> None:

@@ -35,6 +35,7 @@ def test_a_dead_worker_is_told_from_one_that_raised() -> None:
     ("words", "error", "said"),
     [
         ("Python worker exited unexpectedly (crashed)", SetupError, "A Python worker of Spark's died"),
+        ("SparkException: Python worker failed to connect back.", SetupError, "within the ten seconds"),
         ("java.io.IOException: No space left on device", SetupError, "No space left"),
         ("io.delta.exceptions.ConcurrentTransactionException: [DELTA_CONCURRENT_TRANSACTION] x", LeaseError, "taken"),
         (
