@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from batch.hints import components_for
 from batch.statistics import Rows, Statistics
-from conf.errors import DataError, SettingsError
+from conf.errors import DataError, SettingsError, TooFewRowsError
 
 # An eigenvalue below d epsilons of the largest counts as 0, as in numpy.linalg.matrix_rank; where d is small, below 64:
 # ten thousand merges were seen to leave 7 at d = 3.
@@ -80,8 +80,8 @@ class PCA:
         before : PCA, optional
             A model of the same features, whose axes' signs are kept.
 
-        Raises SettingsError where k and variance make no sense, DataError where the rows are fewer than two, all the
-        same, or span fewer than k dimensions.
+        Raises SettingsError where k and variance make no sense, TooFewRowsError where the rows are fewer than two, all
+        the same, or span fewer than k dimensions.
         """
         covariance = statistics.covariance
         scale = None
@@ -121,7 +121,7 @@ class PCA:
         values = values.clip(min=0)  # a covariance has no negative eigenvalue: what is below 0 is rounding
         rank = _rank(values, n)
         if rank == 0:
-            raise DataError(f"all {n} feature vectors are the same: drop different images before a PCA")
+            raise TooFewRowsError(f"all {n} feature vectors are the same: drop different images before a PCA")
         scree = values / values.sum()
         self.k_ = _choose(asked, scree, rank, n)
         self.n_samples_ = n
@@ -231,7 +231,7 @@ def _choose(asked: int | float, scree: NDArray[np.float64], rank: int, n: int) -
     if isinstance(asked, float):
         return min(components_for(scree, asked), rank)
     if asked > rank:
-        raise DataError(
+        raise TooFewRowsError(
             f"{asked} components were asked of {n} feature vectors of length {len(scree)} and rank {rank}: "
             f"ask for at most {rank}, or for a share of the variance"
         )

@@ -13,7 +13,7 @@ from batch.currency import superseded_of
 from batch.datafiles import Split
 from batch.snapshot import Snapshot
 from conf.delta import dataset, open_table, reading
-from conf.errors import DataError
+from conf.errors import DataError, TooFewRowsError
 from conf.settings import Storage
 from conf.table_log import TableLog
 from conf.tables import MODEL, RowId
@@ -76,13 +76,13 @@ def pin(storage: Storage) -> Pinned:
 
     Raises
     ------
-    DataError
+    TooFewRowsError
         Where there is no table, or it has no rows.
     """
     features = open_table(storage, "features")
     files = {} if features is None else _files(features, storage)
     if features is None or not files:
-        raise DataError(
+        raise TooFewRowsError(
             f"{storage.table_uri('features')} has no rows to fit a PCA on. "
             "Drop photographs and run `fruits stream --once` first."
         )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch.packing import pack, unpack
-from conf.errors import DataError
+from conf.errors import DataError, TooFewRowsError
 
 Rows: TypeAlias = NDArray[np.floating[Any]]
 
@@ -209,9 +209,9 @@ class Accumulator:
 
 
 def degrees_of_freedom(n: int) -> int:
-    """Tell what an unbiased variance of n rows is divided by, n - 1. DataError below two rows."""
+    """Tell what an unbiased variance of n rows is divided by, n - 1. TooFewRowsError below two rows."""
     if n < 2:
-        raise DataError(f"variance needs at least 2 feature vectors, found {n}: drop more images first")
+        raise TooFewRowsError(f"variance needs at least 2 feature vectors, found {n}: drop more images first")
     return n - 1
 
 

@@ -9,7 +9,8 @@ FruitsError
 ├── ContractError   tables or state belong to another model or version: choose which to keep
 │   └── StateError  the state is lost, damaged or older than its tables: restore it, or rebuild it from them
 ├── LeaseError      another stream or refresh works on this store: wait for it, or stop it
-└── DataError       the data cannot give what was asked (no rows, not finite): mend the data
+└── DataError       the data cannot give what was asked (not finite, of two models): mend the data
+    └── TooFewRowsError  there are none yet, or fewer than that takes: drop more photographs
 
 A message says what happened, the value found, and what to do next. Anything else that is raised is a defect.
 """
@@ -57,6 +58,10 @@ class LeaseError(FruitsError):
 
 class DataError(FruitsError):
     """The data cannot give what was asked of it."""
+
+
+class TooFewRowsError(DataError):
+    """There are no rows yet, or fewer, or fewer different ones, than what was asked takes."""
 
 
 REBUILD = "let `fruits stream --rebuild-state` make the state anew from the tables"
