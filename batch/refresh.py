@@ -24,7 +24,7 @@ from batch.publishing import append_model, patch, replace_all
 from batch.snapshot import Snapshot
 from batch.statistics import Statistics
 from conf.delta import ensure_table, read_states_ahead
-from conf.errors import StorageError
+from conf.errors import LeaseError, StorageError, TooFewRowsError
 from conf.holders import signed
 from conf.lease import Lease
 from conf.regions import check_region
@@ -110,6 +110,10 @@ class Summary:
     """What `if_drift` is held to: the largest of the drift's first three figures."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Wall seconds of `pin`, `fit`, `publish` and `upkeep`."""
+
+
+CAN_WAIT = (TooFewRowsError, LeaseError)
+"""What is no failure of a refresh on a schedule: photographs are yet to come, or another is at work, or was faster."""
 
 
 @overload

@@ -1,11 +1,13 @@
 """The region guard: photographs stay in member states of the European Union, unless a reason is given why not.
 
-What is told is believed nowhere: the bucket itself says where it is, and the queue's URL where that one is.
+What is told is believed nowhere: the bucket itself says where it is, the queue's URL where that one is, and on a
+platform the machines where they are.
 """
 
 import logging
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from functools import cache
 from types import MappingProxyType
@@ -18,6 +20,7 @@ _log = logging.getLogger(__name__)
 _AWS = (".amazonaws.com", ".amazonaws.eu")
 # S3 and SQS answer there for their first region, too, under a name without one.
 _NAMELESS = "us-east-1"
+_tells_region: Callable[[], str | None] | None = None
 
 
 EU_REGIONS: Mapping[str, str] = MappingProxyType(
@@ -50,18 +53,43 @@ def queue_region(url: str) -> str | None:
     return _named_region(url) if _is_aws(url) else None
 
 
+def runs_on(tells_region: Callable[[], str | None]) -> None:
+    """Have the guard ask where the machines are, too. A platform's entry point says so; a laptop may be anywhere."""
+    global _tells_region
+    _tells_region = tells_region
+
+
+def region_of_machines() -> str | None:
+    """The region of a machine of AWS's, as its environment has it or else its metadata; None where neither tells."""
+    from botocore.utils import InstanceMetadataRegionFetcher
+
+    told = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    return told or InstanceMetadataRegionFetcher(timeout=1, num_attempts=2).retrieve_region()
+
+
 def check_region(settings: Settings) -> None:
     """Before anything starts: that all is in the European Union. One request, once a process, and none of other stores.
 
     Raises
     ------
     SettingsError
-        Where bucket, setting or queue are outside without `privacy.outside_eu_because`, or bucket and setting differ.
+        Where bucket, setting or queue are outside without `privacy.outside_eu_because`, bucket and setting differ, or
+        the machines of a platform are in another region.
     StorageError
         Where the bucket is not there or does not answer.
     """
     storage = settings.storage
     check_places(places(settings, _bucket_region(storage) if on_aws(storage) else None), settings)
+    if _tells_region is None or not on_aws(storage):
+        return
+    machines_in = _tells_region()
+    if machines_in is None:
+        _warn_once("Nothing tells in which region these machines are: see to it that they are in the bucket's.")
+    elif machines_in != storage.region:
+        raise SettingsError(
+            f"These machines are in {machines_in}, and storage.region is {storage.region}: photographs would leave "
+            "their region. Run the job in the bucket's region."
+        )
 
 
 def places(settings: Settings, bucket_in: str | None) -> dict[str, str]:

@@ -86,6 +86,11 @@ def _finite(_: click.Context, __: click.Parameter, value: float | None) -> float
     metavar="TIME",
     help="Stay up, and refresh that often where anything has changed: 15m, 1h.",
 )
+@click.option(
+    "--if-changed",
+    is_flag=True,
+    help="For a schedule: where nothing has changed, too little has come or another refresh works, do nothing.",
+)
 @click.option("--json", "as_json", is_flag=True, help="For machines; with --every, a line each.")
 def command(
     settings: Settings,
@@ -97,6 +102,7 @@ def command(
     model_version: int | None,
     dry_run: bool,
     every: float | None,
+    if_changed: bool,
     as_json: bool,
 ) -> None:
     """Refit PCA on all features and replace the reduced vectors, in one commit.
@@ -105,6 +111,7 @@ def command(
     fruits refresh
     fruits refresh --variance 0.9
     fruits refresh -k 64 --every 15m
+    fruits refresh --if-changed
     fruits refresh --every 15m --if-drift 0.05
     fruits refresh --model-version 3 --dry-run
     """
@@ -114,6 +121,8 @@ def command(
         raise click.UsageError("--model-version refits nothing: leave out --variance, -k, --solver and --if-drift.")
     if dry_run and every:
         raise click.UsageError("--dry-run does nothing, however often: leave out --every.")
+    if if_changed and (every or full or dry_run):
+        raise click.UsageError("--if-changed refreshes once what has changed: leave out --every, --full and --dry-run.")
     if variance is not None or k is not None:
         settings = override(settings, "pca", variance=variance, k=k)
     if solver:
@@ -125,9 +134,16 @@ def command(
     if dry_run:
         _foresee(settings, full, if_drift, model_version, as_json)
         return
-    from batch.refresh import run
+    from batch.refresh import CAN_WAIT, run
 
     with opened(settings) as settings, spark_session(settings) as spark:
+        if if_changed:
+            try:
+                if done := _if_changed(spark, settings, if_drift, model_version):
+                    _show(done, as_json, indent=2)
+            except CAN_WAIT as error:
+                say(f"{error} Nothing was done.")
+            return
         begun = time.monotonic()
         try:
             with stages_shown() as on_stage:
@@ -169,23 +185,30 @@ def stages_shown() -> Iterator[Callable[[str], None]]:
         yield lambda stage: shown.says(_DOING[stage])
 
 
-def _again(
+def _if_changed(
     spark: "SparkSession", settings: Settings, if_drift: float | None, model_version: int | None
 ) -> "Summary | None":
-    """Refresh if anything has changed. What may be otherwise next time, such as a store that is away, is told."""
+    """Refresh if anything has changed."""
     from batch.refresh import run
 
-    try:
-        with stages_shown() as on_stage:
-            summary = run(
-                spark, settings, if_drift=if_drift, model_version=model_version, if_changed=True, on_stage=on_stage
-            )
-    except (StorageError, LeaseError, DataError, WorkerDiedError) as error:
-        _wait_after(error)
-        return None
+    with stages_shown() as on_stage:
+        summary = run(
+            spark, settings, if_drift=if_drift, model_version=model_version, if_changed=True, on_stage=on_stage
+        )
     if summary is None:
         say(f"{datetime.now():%H:%M:%S} Nothing has changed.")
     return summary
+
+
+def _again(
+    spark: "SparkSession", settings: Settings, if_drift: float | None, model_version: int | None
+) -> "Summary | None":
+    """The same; what may be otherwise next time, such as a store that is away, is told."""
+    try:
+        return _if_changed(spark, settings, if_drift, model_version)
+    except (StorageError, LeaseError, DataError, WorkerDiedError) as error:
+        _wait_after(error)
+        return None
 
 
 def _wait_after(error: FruitsError) -> None:

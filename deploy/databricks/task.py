@@ -6,8 +6,7 @@ and here all three are the platform's. A job may be killed at any moment all the
 
 import sys
 
-from conf.errors import DataError, SettingsError
-from conf.regions import check_region
+from conf.regions import runs_on
 from conf.settings import load
 from conf.spark import session
 
@@ -15,14 +14,8 @@ from conf.spark import session
 def main(job: str, *words: str) -> None:
     """Run one job to its end."""
     settings = load("aws", ["storage.scheme=s3", *(word for word in words if not word.startswith("--"))])
-    check_region(settings)
     spark = session(settings)
-    place = spark.conf.get("spark.databricks.clusterUsageTags.dataPlaneRegion", None)
-    if place not in (None, settings.storage.region):
-        raise SettingsError(
-            f"This workspace's machines are in {place}, and storage.region is {settings.storage.region}: photographs "
-            "would leave their region. Use a workspace of the bucket's region."
-        )
+    runs_on(lambda: spark.conf.get("spark.databricks.clusterUsageTags.dataPlaneRegion", None))
     if job == "stream":
         from streaming import stream
 
@@ -32,8 +25,7 @@ def main(job: str, *words: str) -> None:
 
     try:
         print(refresh.run(spark, settings, if_changed=True) or "Nothing has changed since the last refresh.")
-    except DataError as error:
-        # Photographs may be yet to come.
+    except refresh.CAN_WAIT as error:
         print(error)
 
 

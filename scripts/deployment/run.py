@@ -7,6 +7,7 @@ import sys
 from pyspark import SparkContext
 from pyspark.java_gateway import ensure_callback_server_started
 
+from conf.regions import region_of_machines, runs_on
 from scripts.entry import main
 
 
@@ -28,5 +29,6 @@ def _hear_of_the_end() -> None:
 
 
 _hear_of_the_end()
+runs_on(region_of_machines)
 sys.argv[0] = "fruits"
 main()

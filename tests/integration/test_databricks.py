@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conf import regions
 from conf.errors import SettingsError
 from conf.settings import Settings
 from conf.spark import stop
@@ -26,6 +27,7 @@ _REGION = "spark.databricks.clusterUsageTags.dataPlaneRegion"
 def task(spark: "SparkSession", settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """The task's entry point, with the arguments that the bundle gives it and those of this store."""
     monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "18.2")
+    monkeypatch.setattr(regions, "_tells_region", None)
     monkeypatch.setenv("FRUITS_STORAGE__ENDPOINT", str(settings.storage.endpoint))
     # On Databricks s3:// is its own; here it is s3a by another name.
     hadoop: Any = spark.sparkContext._jsc
@@ -56,8 +58,9 @@ def test_a_stream_and_a_refresh_run_on_a_session_that_was_there_and_leave_it(
 
 
 def test_machines_in_another_region_than_the_bucket_are_refused_before_anything_is_read(
-    task: Callable[..., None], spark: "SparkSession"
+    task: Callable[..., None], spark: "SparkSession", monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(regions, "on_aws", lambda _: True)
     spark.conf.set(_REGION, "us-east-1")
     try:
         with pytest.raises(SettingsError, match="machines are in us-east-1"):

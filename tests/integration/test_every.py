@@ -1,21 +1,29 @@
-"""`fruits refresh --every`, as a service: it goes on whatever happens between, and ends on Ctrl-C."""
+"""`fruits refresh --every` as a service, and `--if-changed` by a schedule: what passes by itself is no failure."""
 
 import json
 import os
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
+from click.testing import CliRunner, Result
 
 from conf.lease import Lease
 from conf.settings import Settings
+from scripts import refresh
 from scripts.entry import GOES_ON
+from scripts.fruits import fruits
 from tests.integration.features import Rows
 from tests.integration.hand_written import D, HandWritten
 from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 ROOT = Path(__file__).parents[2]
 
@@ -71,3 +79,35 @@ def test_it_refreshes_where_anything_has_changed_and_waits_for_whoever_works(
             started.kill()
     assert told.read_text().endswith(f"{GOES_ON}\n")
     assert len(done()) == 3
+
+
+def test_a_schedule_does_nothing_where_there_is_nothing_to_do_and_fails_where_something_is_wrong(
+    spark: "SparkSession", settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refresh, "spark_session", lambda _: nullcontext(spark))
+    storage = settings.storage
+    given = [f"--set=storage.{name}={getattr(storage, name)}" for name in ("bucket", "prefix", "endpoint")]
+
+    def scheduled() -> Result:
+        return CliRunner().invoke(fruits, ["refresh", "--if-changed", "--profile", "test", *given, "-k", "2", "--json"])
+
+    early = scheduled()
+    assert (early.exit_code, early.stdout) == (0, "")
+    assert "has no rows to fit a PCA on" in early.stderr
+    table = HandWritten(storage)
+    table.append(range(2))
+    assert "2 components were asked of 2" in scheduled().stderr
+    table.append(range(2, 400))
+    assert json.loads(scheduled().stdout)["rows"] == 400
+    again = scheduled()
+    assert (again.exit_code, again.stdout) == (0, "")
+    assert "Nothing has changed." in again.stderr
+    table.append([401])
+    with Lease(storage, 30, "refresh"):
+        beside = scheduled()
+    assert (beside.exit_code, beside.stdout) == (0, "")
+    assert "Another refresh works on" in beside.stderr
+    table.append_rows(Rows([900], [np.full(D, np.nan)], 90).table())
+    wrong = scheduled()
+    assert (wrong.exit_code, wrong.stdout) == (1, "")
+    assert "hold NaN" in wrong.stderr

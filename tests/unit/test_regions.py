@@ -12,8 +12,9 @@ import botocore
 import pytest
 from click.testing import CliRunner
 
+from conf import regions
 from conf.errors import SettingsError, StorageError
-from conf.regions import EU_REGIONS, check_region, queue_region
+from conf.regions import EU_REGIONS, check_region, queue_region, region_of_machines, runs_on
 from conf.s3 import control_client
 from conf.settings import Settings, load
 from scripts.fruits import fruits
@@ -93,6 +94,25 @@ def test_a_queue_outside_is_refused() -> None:
     url = "https://sqs.eu-west-2.amazonaws.com/1/q"
     with pytest.raises(SettingsError, match=f"European Union: queue {url} is in eu-west-2"):
         check_region(at("eu-west-1", f"discovery.queue_url={url}"))
+
+
+@pytest.mark.usefixtures("cloud")
+def test_a_platforms_machines_are_where_the_bucket_is(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(regions, "_tells_region", None)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    # A laptop's setting says nothing of where photographs go.
+    check_region(at("eu-west-1"))
+    runs_on(region_of_machines)
+    with pytest.raises(SettingsError, match=r"machines are in us-east-1, and storage\.region is eu-west-1"):
+        check_region(at("eu-west-1"))
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    check_region(at("eu-west-1"))
+    assert not caplog.messages
+    runs_on(lambda: None)
+    check_region(at("eu-west-1"))
+    assert "Nothing tells in which region" in caplog.text
 
 
 @pytest.mark.usefixtures("cloud")
