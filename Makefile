@@ -6,10 +6,12 @@ API := dist/api
 PYTEST := $(BIN)/pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder
 # These follow a reader, word for word; all others ask the code.
 SHOWN := $(patsubst %,tests/integration/test_%.py,docs examples notebook readme)
+# Half of the time that all tests take: streams and refreshes that die, jobs on clusters, photographs that leave.
+LONG := tests/chaos $(patsubst %,tests/integration/test_%.py,artefacts broadcast_script cluster doctor expiry forget forget_versions)
 ON_CLUSTER := stream crash queue_stream clean_stream reprocess changeover rebuild upkeep refresh fruits360 artefacts
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo docs api notebook audit sbom lint check check-deploy test examples chaos cluster pictures clean
+.PHONY: help setup demo docs api notebook audit sbom lint check check-deploy test test-long examples chaos cluster pictures clean
 
 help: ## List what there is to run.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -48,8 +50,11 @@ check: lint ## The same, and the tests that take seconds.
 check-deploy: $(READY) ## What cfn-lint and checkov say of the CloudFormation template; needs no AWS account.
 	@sh deploy/check.sh
 
-test: $(READY) ## Every test of the code: unit, property, integration, and a few deaths of the stream.
-	@$(PYTEST) $(addprefix --ignore=,$(SHOWN)) tests/chaos tests/integration tests/property tests/unit
+test: $(READY) ## Tests of the code: unit, property, integration; all but those of the two targets below.
+	@$(PYTEST) $(addprefix --ignore=,$(SHOWN) $(LONG)) tests/integration tests/property tests/unit
+
+test-long: $(READY) ## Those that take longest: deaths, clusters, archives, and photographs that leave.
+	@$(PYTEST) $(LONG)
 
 examples: $(READY) ## What README, docs, the help and the notebook show, run as their reader would.
 	@$(PYTEST) $(SHOWN)
