@@ -39,6 +39,8 @@ def _kill_at(ground: Ground, deaths: tuple[str, ...]) -> None:
     ground.drop(1)
     # A stream can start on whatever was left; what is its part, it does first.
     ground.finish(forget=True)
+    # What came after the refit that the forgetting made.
+    ground.finish(refresh=True)
     for each in (name, other):
         del ground.expected[each]
     ground.check()
