@@ -86,6 +86,8 @@ def opened(settings: Settings, root: Path = EMBEDDED_ROOT, *, reading: bool = Fa
     credentials again afterwards.
     """
     if settings.storage.endpoint != EMBEDDED:
+        # delta-rs would ask an EC2 machine's metadata, which here may be none, and warn at length of having no answer.
+        os.environ.setdefault("AWS_REGION", settings.storage.region)
         yield settings
         return
     from scripts.embedded_s3 import serve

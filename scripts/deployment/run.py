@@ -29,6 +29,8 @@ def _hear_of_the_end() -> None:
 
 
 _hear_of_the_end()
-runs_on(region_of_machines)
+# Before the commands tell their libraries which region the bucket is in.
+_region = region_of_machines()
+runs_on(lambda: _region)
 sys.argv[0] = "fruits"
 main()

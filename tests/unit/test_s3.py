@@ -2,15 +2,24 @@
 
 import io
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import obstore
 import pytest
 from botocore.awsrequest import AWSResponse
 
 from conf.errors import StorageError
-from conf.s3 import check_bucket, control_client, explain, object_store
+from conf.s3 import (
+    arrow_filesystem,
+    check_bucket,
+    control_client,
+    delta_options,
+    explain,
+    hadoop_options,
+    object_store,
+)
 from conf.settings import Storage
 
 MOMENT = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
@@ -42,6 +51,26 @@ def test_whatever_form_a_store_tells_the_time_in(told: str, moment: datetime, mo
     client.meta.events.register("before-send.s3.ListObjectsV2", answer)
     (entry,) = client.list_objects_v2(Bucket="some-bucket")["Contents"]
     assert entry["LastModified"] == moment
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "url"),
+    [
+        (None, "https://some-bucket.s3.eu-west-3.amazonaws.com/pear/7%2B.jpg"),
+        ("http://127.0.0.1:9000", "http://127.0.0.1:9000/some-bucket/pear/7%2B.jpg"),
+    ],
+)
+def test_clients_ask_aws_itself_unless_told_otherwise(
+    endpoint: str | None, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "somebody")
+    storage = Storage(bucket="some-bucket", region="eu-west-3", endpoint=endpoint)
+    signed = obstore.sign(object_store(storage), "GET", "pear/7+.jpg", timedelta(minutes=1))
+    assert signed.partition("?")[0] == url
+    assert arrow_filesystem(storage).region == "eu-west-3"
+    assert ("endpoint" in delta_options(storage)) is (endpoint is not None)
+    assert ("spark.hadoop.fs.s3a.endpoint" in hadoop_options(storage)) is (endpoint is not None)
 
 
 @pytest.fixture
