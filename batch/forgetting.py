@@ -50,9 +50,10 @@ def carry_out(spark: "Callable[[], SparkSession]", settings: Settings, store: Ob
         Where the store refuses, or a table is damaged. It stays asked for.
     """
     storage = settings.storage
-    plan = forgetting.plan_of(store, storage, request)
-    if plan is None or forgetting.done(store, storage, request, "reduced") is not None:
+    now = forgetting.read(store, storage, request.id)
+    if now is None or now.plan is None or now.tables is None or now.reduced is not None:
         return
+    plan = now.plan
     did: dict[str, Any] = {"versions": {}, "models": 0, "pca_version": None}
     models = ModelTables.open(storage)
     if plan.found["features"] and models.reduced is not None and models.models is not None:
@@ -71,7 +72,7 @@ def carry_out(spark: "Callable[[], SparkSession]", settings: Settings, store: Ob
             for table in _TABLES:
                 did["versions"][table] = purge(spark(), storage, table, eraser, lease.check)
                 eraser.erase_older(storage.table_key(table, ""))
-    forgetting.mark(store, storage, request, "reduced", did)
+    forgetting.change(store, storage, request.id, reduced=did)
 
 
 def _refit(spark: "SparkSession", settings: Settings, models: ModelTables) -> int | None:

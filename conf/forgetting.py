@@ -1,8 +1,8 @@
 """Requests to forget photographs: what was asked, what was found of it, and how far it is carried out.
 
-`state/forgetting/<id>/` holds a request until nothing is left of it: `request.json`, then `plan.json`, which says what
-there is of what was asked, and a mark for each part that is done. It names keys, so it goes when the rest has gone; a
-receipt without them, `state/forgotten/<id>.json`, stays.
+`state/forgetting/<id>.json` is all that there is of a request until nothing is left of what it asks for. Whoever gets
+further writes it anew, on condition that it is still what was read, and one deletion ends it. It names keys, so it goes
+when the rest has gone; a receipt without them, `state/forgotten/<id>.json`, stays.
 """
 
 import hashlib
@@ -10,23 +10,22 @@ import json
 import secrets
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import obstore
-from obstore.exceptions import AlreadyExistsError
+from obstore.exceptions import AlreadyExistsError, NotFoundError, NotModifiedError, PreconditionError
 from obstore.store import ObjectStore
+from pydantic import TypeAdapter
 
 from conf.errors import ContractError
 from conf.s3 import read_object, store_answers
 from conf.settings import Storage
 
-CONTRACT = 1
+CONTRACT: Final = 1
 Name = tuple[str, str]
 """Key and etag."""
-Part = Literal["tables", "reduced"]
-"""What the stream owns, and what the refresh does."""
 _SECRET_BYTES = 32
 _HASH_BYTES = 16
 
@@ -43,22 +42,6 @@ class Asked:
     def picks(self, key: str) -> bool:
         """Whether a key is one of these, or begins so."""
         return key in self.keys or key.startswith(self.prefixes)
-
-
-@dataclass(frozen=True)
-class Request:
-    """One request."""
-
-    id: str
-    asked: Asked
-    at: str
-    """ISO 8601, UTC."""
-
-    @classmethod
-    def new(cls, asked: Asked) -> Self:
-        """Of now, with a name of its own."""
-        now = datetime.now(UTC)
-        return cls(f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}", asked, now.isoformat(timespec="seconds"))
 
 
 @dataclass(frozen=True)
@@ -90,6 +73,53 @@ class Plan:
         return not (self.versions or self.rows or any(self.found.values()))
 
 
+@dataclass(frozen=True)
+class Failure:
+    """Why the last attempt of a stream was none."""
+
+    at: str
+    """ISO 8601, UTC."""
+    why: str
+
+    @property
+    def age(self) -> float:
+        """Seconds since then, by this machine's clock."""
+        return (datetime.now(UTC) - datetime.fromisoformat(self.at)).total_seconds()
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request, as far as it has come."""
+
+    id: str
+    asked: Asked
+    meant: tuple[Name, ...]
+    """What there was of its keys and prefixes when it was asked, by the keys that the tables have: no more is to go."""
+    at: str
+    """ISO 8601, UTC."""
+    plan: Plan | None = None
+    """What is to go, once that is written down, before any of it goes."""
+    tables: Mapping[str, Any] | None = None
+    """What was done of it in all that is the stream's; None while it is not."""
+    reduced: Mapping[str, Any] | None = None
+    """The same of what is the refresh's."""
+    failed: Failure | None = None
+    """Since it was last tried."""
+    contract: Literal[1] = CONTRACT
+    etag: str = field(default="", compare=False, repr=False)
+    """Of the object that it was read from."""
+
+    @classmethod
+    def new(cls, asked: Asked, meant: Iterable[Name]) -> Self:
+        """Of now, with a name of its own."""
+        now = datetime.now(UTC)
+        name = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        return cls(name, asked, tuple(meant), now.isoformat(timespec="seconds"))
+
+
+_WRITTEN = TypeAdapter(Request)
+
+
 def secret(store: ObjectStore, storage: Storage, *, create: bool = False) -> bytes:
     """What hashes of forgotten things are keyed with; empty where there is none yet and none is made.
 
@@ -115,11 +145,14 @@ def hashed(key: bytes, text: str) -> str:
 
 def ask(store: ObjectStore, storage: Storage, request: Request) -> None:
     """Record a request. From then on it is carried out, whatever happens."""
-    _put(store, _path(storage, request, "request.json"), {"contract": CONTRACT, **asdict(request)})
+    path = _path(storage, request.id)
+    # Of an answer that was lost, the second attempt finds the first.
+    with store_answers(path), suppress(AlreadyExistsError):
+        obstore.put(store, path, _body(request), mode="create")
 
 
 def requests(store: ObjectStore, storage: Storage) -> list[Request]:
-    """Those that are not carried out yet, in the order in which they were asked.
+    """Those that are not carried out to the end yet, in the order in which they were asked.
 
     Raises
     ------
@@ -128,68 +161,53 @@ def requests(store: ObjectStore, storage: Storage) -> list[Request]:
     """
     below = storage.state_key("forgetting/")
     with store_answers(below):
-        paths = [meta["path"] for page in obstore.list(store, below) for meta in page]
-    found = []
-    for path in sorted(path for path in paths if path.endswith("/request.json")):
-        body = read_object(store, path)
-        if body is None:
-            continue
-        try:
-            told = json.loads(body)
-            if told["contract"] != CONTRACT:
-                raise ValueError
-            asked = Asked(**{name: tuple(values) for name, values in told["asked"].items()})
-            found.append(Request(told["id"], asked, told["at"]))
-        except (ValueError, KeyError, TypeError):
-            raise ContractError(
-                f"{path} is no request of contract {CONTRACT}. Delete it, then ask again by `fruits forget`."
-            ) from None
-    return found
+        paths = sorted(meta["path"] for page in obstore.list(store, below) for meta in page)
+    return [found for path in paths if (found := _read(store, path)) is not None]
 
 
-def pending(store: ObjectStore, storage: Storage, part: Part) -> list[Request]:
-    """Those of which a part is not done. Raises as `requests`."""
-    return [request for request in requests(store, storage) if done(store, storage, request, part) is None]
+def read(store: ObjectStore, storage: Storage, name: str, known: Request | None = None) -> Request | None:
+    """A request as it is; None where it has gone.
+
+    Parameters
+    ----------
+    known
+        As it was: where it still is so, it is not read again.
+
+    Raises
+    ------
+    ContractError
+        Where it cannot be understood.
+    """
+    return _read(store, _path(storage, name), known)
 
 
-def keep_plan(store: ObjectStore, storage: Storage, request: Request, plan: Plan) -> None:
-    """Write down what there is, before any of it goes."""
-    _put(store, _path(storage, request, "plan.json"), asdict(plan))
+def change(store: ObjectStore, storage: Storage, name: str, **changes: Any) -> Request | None:
+    """Write down that a request has come further, whoever else writes there; None where it has gone meanwhile."""
+    path = _path(storage, name)
+    while (found := _read(store, path)) is not None:
+        changed = replace(found, **changes)
+        with store_answers(path), suppress(PreconditionError, NotFoundError):
+            etag = obstore.put(store, path, _body(changed), mode={"e_tag": found.etag})["e_tag"]
+            return replace(changed, etag=etag or "")
+    return None
 
 
-def plan_of(store: ObjectStore, storage: Storage, request: Request) -> Plan | None:
-    """What was found when this began to be carried out; None where it was not begun."""
-    body = read_object(store, _path(storage, request, "plan.json"))
-    if body is None:
-        return None
-    told = json.loads(body)
-    told |= {name: tuple((key, etag) for key, etag in told[name]) for name in ("versions", "rows", "contents")}
-    told |= {name: tuple(told[name]) for name in ("vectors", "heads", "manifests")}
-    return Plan(**told)
-
-
-def mark(store: ObjectStore, storage: Storage, request: Request, part: Part, did: Mapping[str, Any]) -> None:
-    """Note that a part is done, and what it did."""
-    _put(store, _path(storage, request, f"{part}.json"), dict(did))
-
-
-def done(store: ObjectStore, storage: Storage, request: Request, part: Part) -> dict[str, Any] | None:
-    """What a part did; None while it is not done."""
-    body = read_object(store, _path(storage, request, f"{part}.json"))
-    return None if body is None else json.loads(body)
-
-
-def paths(storage: Storage, request: Request) -> list[str]:
-    """Everything that may be written of a request, the request itself last."""
-    names = ("tables.json", "reduced.json", "plan.json", "request.json")
-    return [_path(storage, request, name) for name in names]
+def request_path(storage: Storage, request: Request) -> str:
+    """Where it is: what is to be deleted for it to end."""
+    return _path(storage, request.id)
 
 
 def put_receipt(store: ObjectStore, storage: Storage, request: Request, receipt: Mapping[str, Any]) -> None:
     """Keep the receipt."""
-    path = storage.state_key(f"forgotten/{request.id}.json")
+    path = _receipt_path(storage, request.id)
     with store_answers(path):
         obstore.put(store, path, json.dumps(receipt, indent=2).encode())
+
+
+def receipt_of(store: ObjectStore, storage: Storage, request: Request) -> dict[str, Any] | None:
+    """The receipt of a request; None where it is not carried out."""
+    body = read_object(store, _receipt_path(storage, request.id))
+    return None if body is None else json.loads(body)
 
 
 def receipts(store: ObjectStore, storage: Storage) -> list[dict[str, Any]]:
@@ -210,10 +228,30 @@ def hashes(key: bytes, asked: Asked) -> dict[str, list[str]]:
     return {"keys": of(asked.keys), "prefixes": of(asked.prefixes), "sha256": of(asked.digests)}
 
 
-def _put(store: ObjectStore, path: str, body: Mapping[str, Any]) -> None:
+def _read(store: ObjectStore, path: str, known: Request | None = None) -> Request | None:
     with store_answers(path):
-        obstore.put(store, path, json.dumps(body).encode())
+        try:
+            got = obstore.get(store, path, options={"if_none_match": known.etag} if known and known.etag else None)
+            body, etag = bytes(got.bytes()), got.meta["e_tag"]
+        except NotModifiedError:
+            return known
+        except (NotFoundError, FileNotFoundError):
+            return None
+    try:
+        return replace(_WRITTEN.validate_json(body), etag=etag or "")
+    except ValueError:
+        raise ContractError(
+            f"{path} is no request of contract {CONTRACT}. Delete it, then ask again by `fruits forget`."
+        ) from None
 
 
-def _path(storage: Storage, request: Request, name: str) -> str:
-    return storage.state_key(f"forgetting/{request.id}/{name}")
+def _body(request: Request) -> bytes:
+    return _WRITTEN.dump_json(request, exclude={"etag"})
+
+
+def _path(storage: Storage, name: str) -> str:
+    return storage.state_key(f"forgetting/{name}.json")
+
+
+def _receipt_path(storage: Storage, name: str) -> str:
+    return storage.state_key(f"forgotten/{name}.json")

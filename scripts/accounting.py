@@ -84,6 +84,7 @@ def account(storage: Storage) -> Accounting:
         # Rows that are about to leave are counted as gone already.
         unlisted=0 if left.under_way else max(0, -ahead),
         forgetting=len(requests),
+        forgetting_failed=next((each.failed.why for each in requests if each.failed), None),
         dropped_again=sum(version in ledger.forgotten for version in landed),
         set_aside=_below(store, storage.state_key("set-aside/")),
         store=storage.uri("", "s3"),

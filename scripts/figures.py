@@ -77,6 +77,8 @@ class Accounting:
     """Messages of a queue that could not be understood."""
     forgetting: int = 0
     """Requests of `fruits forget` that are not carried out yet."""
+    forgetting_failed: str | None = None
+    """Why the stream could not carry one of them out when it last tried."""
     dropped_again: int = 0
     """Photographs in the landing zone that were forgotten: they are not taken in again."""
     model_id: str | None = None

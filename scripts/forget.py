@@ -52,10 +52,10 @@ def command(
 ) -> None:
     """Erase photographs for good: objects, rows, vectors, all that older versions tell, and the PCA's memory of them.
 
-    A KEY is what the tables call a photograph, or its path in the landing zone. A stream that runs is asked to do its
-    part, and pauses for it; else this does. Then PCA is refitted, every file of the store is read to see that nothing
-    is left, and a receipt says so. It cannot be undone, and ends time travel. Killed at any moment, it goes on with
-    --resume, or with the same words again.
+    A KEY is what the tables call a photograph, or its path in the landing zone. What there is of it now goes, and not
+    what is dropped later. A stream that runs is asked to do its part, and pauses for it; else this does. Then PCA is
+    refitted, every file of the store is read to see that nothing is left, and a receipt says so. It cannot be undone,
+    and ends time travel. Killed at any moment, it goes on with --resume, or with the same words again.
 
     \b
     fruits forget pear/7.jpg --dry-run
@@ -114,13 +114,13 @@ def _forget(
     from streaming.traces import find
 
     storage = settings.storage
-    request = next((each for each in requests(store, storage) if each.asked == asked), None)
+    waiting = [each for each in requests(store, storage) if each.asked == asked]
     with bar("Looking for what there is"):
         plan = find(storage, store, asked)
     if dry_run and as_json:
         click.echo(json.dumps(dict(plan.found), indent=2))
         return
-    if plan.is_empty and request is None:
+    if plan.is_empty and not waiting:
         if when := _forgotten(storage, store, asked):
             say(f"That was forgotten already: {when}. Nothing has come of it since.")
             return
@@ -137,10 +137,11 @@ def _forget(
             raise click.UsageError("Nobody can be asked here, and it cannot be undone: give --yes.")
         _show(plan.found, err=True)
         click.confirm("Erase that for good?", abort=True, err=True)
-    if request is None:
-        request = Request.new(asked)
-        ask(store, storage, request)
-    _carry_out(settings, store, [request], receipt, as_json)
+    # What has come since the same was asked before was not meant by it.
+    if not waiting or not {name for each in waiting for name in each.meant}.issuperset(plan.rows):
+        waiting.append(Request.new(asked, plan.rows))
+        ask(store, storage, waiting[-1])
+    _carry_out(settings, store, waiting, receipt, as_json)
 
 
 def _resume(settings: Settings, store: "ObjectStore", as_json: bool) -> None:

@@ -167,7 +167,10 @@ def _upkeep(a: Accounting, _: Settings) -> Iterator[Finding]:
 def _forgetting(a: Accounting, _: Settings) -> Iterator[Finding]:
     if a.forgetting:
         says = f"{count(a.forgetting, 'request')} to forget photographs not carried out to the end."
-        yield Finding("forgetting", Severity.WARNING, says, "where none runs: fruits forget --resume")
+        if a.forgetting_failed:
+            says += f" The stream could not do its part: {a.forgetting_failed}"
+        where = "once that is mended" if a.forgetting_failed else "where none runs"
+        yield Finding("forgetting", Severity.WARNING, says, f"{where}: fruits forget --resume")
     if a.dropped_again:
         says = f"{count(a.dropped_again, 'forgotten photograph')} dropped again: in the landing zone, and not taken in."
         yield Finding(

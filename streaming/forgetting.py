@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from threading import Event, Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -20,11 +21,12 @@ from obstore.store import ObjectStore
 
 from conf import forgetting
 from conf.erasing import CONNECTIONS, Eraser
-from conf.errors import LeaseError
-from conf.forgetting import Plan, Request
+from conf.errors import FruitsError, LeaseError
+from conf.forgetting import Asked, Failure, Plan, Request
 from conf.purge import delete_versions, purge
 from conf.s3 import control_client
 from conf.settings import Settings, Storage
+from conf.spark_errors import from_spark
 from streaming import forgotten, leaving, ledger, traces
 from streaming.expiry import expire
 from streaming.manifests import Manifests
@@ -40,27 +42,48 @@ LOOK_SECONDS = 30.0
 # Until the next attempt, where one failed.
 RETRY_SECONDS = 600.0
 _GOODBYE_SECONDS = 5.0
+_WHY_LENGTH = 300
 _log = logging.getLogger(__name__)
 
 
 def settle(spark: "SparkSession", settings: Settings, store: ObjectStore, lease: "Lease") -> bool:
-    """Carry out what is asked and not done, and let go of what is too old; tells whether that is done.
+    """Carry out what is asked and not done, and let go of what is too old; tells whether all of it was tried.
 
-    What goes wrong is a warning, and tried again later.
+    What goes wrong with a request is written down with it, for whoever asked. All is tried again later.
 
     Raises
     ------
     LeaseError
         Where the lease is lost: nothing may be changed any more.
     """
+    storage = settings.storage
     try:
-        for request in forgetting.requests(store, settings.storage):
-            carry_out(spark, settings.storage, store, request, lease.check)
+        asked = forgetting.requests(store, storage)
+        failed = {request.id for request in asked if not _tried(spark, storage, store, request, lease)}
         expire(spark, settings, store, lease)
+        # Of a request that was done and ended before this was.
+        for name in leaving.read(store, storage).under_way.keys() - failed:
+            leaving.end(store, storage, name)
     except LeaseError:
         raise
     except Exception as error:
         _log.warning("What is to be forgotten, or is too old, is not yet deleted, and tried again later: %s", error)
+        return False
+    return True
+
+
+def _tried(spark: "SparkSession", storage: Storage, store: ObjectStore, request: Request, lease: "Lease") -> bool:
+    """Carry one request out; tells whether that is done, or else it what went wrong."""
+    try:
+        carry_out(spark, storage, store, request, lease.check)
+    except LeaseError:
+        raise
+    except Exception as error:
+        told = error if isinstance(error, FruitsError) else from_spark(error)
+        why = str(told) if told else f"{type(error).__name__}: {str(error).partition(chr(10))[0][:_WHY_LENGTH]}"
+        _log.warning("What `fruits forget` asked for is not yet deleted, and tried again later: %s", why)
+        failure = Failure(datetime.now(UTC).isoformat(timespec="seconds"), why)
+        forgetting.change(store, storage, request.id, failed=failure)
         return False
     return True
 
@@ -80,22 +103,41 @@ def carry_out(
     FruitsError
         Where the store refuses, or state or tables are damaged. It stays asked for.
     """
-    if forgetting.done(store, storage, request, "tables") is not None:
+    now = forgetting.read(store, storage, request.id)
+    if now is None:
         return
-    check()
-    plan = forgetting.plan_of(store, storage, request)
-    if plan is None:
-        plan = traces.find(storage, store, request.asked)
-        forgetting.keep_plan(store, storage, request, plan)
+    if now.tables is None:
+        check()
+        plan = now.plan
+        if plan is None:
+            plan = traces.find(storage, store, now.asked, now.meant)
+            forgetting.change(store, storage, now.id, plan=plan)
+        did = _delete(spark, storage, store, now.asked, plan, now.id, check)
+        # Before it is counted as done: once it was, a number of rows must not be said again.
+        forgetting.change(store, storage, now.id, tables=did, failed=None)
+        _log.info("What `fruits forget` asked for is carried out, as far as it is the stream's.")
+    leaving.end(store, storage, now.id)
+
+
+def _delete(
+    spark: "SparkSession",
+    storage: Storage,
+    store: ObjectStore,
+    asked: Asked,
+    plan: Plan,
+    name: str,
+    check: Callable[[], None],
+) -> dict[str, Any]:
+    """Take everything away that a plan names; tells what that was."""
     did: dict[str, Any] = {"removed": dict(plan.found), "versions": {}}
     with closing(control_client(storage, CONNECTIONS)) as client:
         eraser = Eraser(client, storage, check)
         forgotten.remember(store, storage, plan.versions)
         forgotten.remember(store, storage, plan.contents, "contents")
-        leaving.begin(store, storage, request.id, plan.leaving)
+        leaving.begin(store, storage, name, plan.leaving)
         _unlist(store, storage, plan, check)
-        eraser.erase(traces.objects(eraser, storage, request.asked, plan.versions))
-        eraser.erase_keys(traces.set_aside(store, storage, request.asked, plan.versions))
+        eraser.erase(traces.objects(eraser, storage, asked, plan.versions))
+        eraser.erase_keys(traces.set_aside(store, storage, asked, plan.versions))
         for table in TABLES:
             if plan.found[table]:
                 delete_versions(spark, storage, table, plan.rows, check)
@@ -103,9 +145,7 @@ def carry_out(
         for table in TABLES if plan.rows else ():
             did["versions"][table] = purge(spark, storage, table, eraser, check)
             eraser.erase_older(storage.table_key(table, ""))
-    leaving.end(store, storage, request.id)
-    forgetting.mark(store, storage, request, "tables", did)
-    _log.info("What `fruits forget` asked for is carried out, as far as it is the stream's.")
+    return did
 
 
 def _unlist(store: ObjectStore, storage: Storage, plan: Plan, check: Callable[[], None]) -> None:
@@ -127,7 +167,7 @@ class Watch:
         self._seconds = seconds
         self._until = time.monotonic() + most
         self.asked = Event()
-        """Whether it is, or the watch has lasted for the most seconds that it may: for the stream to pause."""
+        """Whether it is, but for what has just failed, or the watch has lasted for the most seconds that it may."""
         self._ended = Event()
         self._looking = Thread(target=self._look, name="forgetting", daemon=True)
 
@@ -142,10 +182,18 @@ class Watch:
         self._looking.join(_GOODBYE_SECONDS)
 
     def _look(self) -> None:
-        while not self._ended.wait(self._seconds):
+        wait = self._seconds
+        while not self._ended.wait(wait):
+            wait = self._seconds
             try:
-                if time.monotonic() > self._until or forgetting.pending(self._store, self._storage, "tables"):
+                late = time.monotonic() > self._until
+                if late or any(map(_is_due, forgetting.requests(self._store, self._storage))):
                     self.asked.set()
                     return
             except Exception as error:
+                wait = RETRY_SECONDS
                 _log.warning("Whether anything is to be forgotten is not known for now: %s", error)
+
+
+def _is_due(request: Request) -> bool:
+    return request.tables is None and (request.failed is None or request.failed.age > RETRY_SECONDS)

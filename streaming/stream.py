@@ -164,7 +164,7 @@ def run(
                     _log.debug("The stream is up after %.1f s.", summary.seconds["start"])
                     on_start()
                 most = math.inf if settings.privacy.rejects_days is None else EVERY_SECONDS
-                watch = Watch(store, storage, LOOK_SECONDS if settled else RETRY_SECONDS, most)
+                watch = Watch(store, storage, LOOK_SECONDS, most if settled else RETRY_SECONDS)
                 with Upkeep(spark, settings, store, lease), watch:
                     _wait(running, once, stop, lease, watch.asked)
                 paused = watch.asked.is_set() and not stop.is_set()

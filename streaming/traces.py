@@ -33,11 +33,17 @@ _READS_IN_FLIGHT = 16
 _ANY_TIME = datetime.fromtimestamp(0, UTC)
 
 
-def find(storage: Storage, store: ObjectStore, asked: Asked) -> Plan:
+def find(storage: Storage, store: ObjectStore, asked: Asked, meant: Collection[Name] | None = None) -> Plan:
     """Everything that the stream, the landing zone and the archive have of what is asked.
 
     Costs a read of all manifests, of the short columns of features and rejects, and of the vectors that are found; a
     listing of what begins like the keys, in the landing zone and the archive.
+
+    Parameters
+    ----------
+    meant
+        Of what keys and prefixes pick, only these, by the keys that the tables have; None for all that there is. Bytes
+        that are asked for are meant whenever they came.
 
     Raises
     ------
@@ -51,22 +57,31 @@ def find(storage: Storage, store: ObjectStore, asked: Asked) -> Plan:
     tables = (*TABLES, "reduced")
     opened = dict(zip(tables, open_tables(storage, *tables), strict=True))
     by_content = _of_content(opened["features"], storage, asked.digests)
+    only = None if meant is None else by_content.union(meant)
+
+    def is_meant(key: str, etag: str) -> bool:
+        return only is None or (row_key(key), etag) in only
+
     entries = [
         entry
         for entry in _listed(store, storage)
-        if asked.picks(entry.key)
-        or (by_name and row_key(entry.key) in by_name)
-        or (by_content and (row_key(entry.key), entry.etag) in by_content)
+        if (
+            asked.picks(entry.key)
+            or (by_name and row_key(entry.key) in by_name)
+            or (by_content and (row_key(entry.key), entry.etag) in by_content)
+        )
+        and is_meant(*entry.name)
     ]
     versions = {entry.name for entry in entries}
     with closing(control_client(storage, CONNECTIONS)) as client:
         eraser = Eraser(client, storage)
         landed, archived = [*_landed(eraser, asked)], [*_archived(eraser, storage, asked)]
-        versions |= {(version.key, version.etag) for version in landed if version.etag}
-        versions |= {name for version in archived if (name := original(storage, version.key)) is not None}
+        landing = {(version.key, version.etag) for version in landed if version.etag}
+        landing |= {name for version in archived if (name := original(storage, version.key)) is not None}
+        versions |= {name for name in landing if is_meant(*name)}
         there = [*objects(eraser, storage, asked, versions)]
     names = {row_key(key) for key, _ in versions if asked.picks(key)} | {row_key(key) for key in asked.keys} | by_name
-    rows = {table: _rows(opened[table], storage, asked, names, by_content) for table in TABLES}
+    rows = {table: _rows(opened[table], storage, asked, names, by_content, only) for table in TABLES}
     found = {name for table in rows.values() for name in _names(table)}
     # Where the tables say keys as they are, they may know of versions that nothing else does any more.
     versions |= {name for name in found if name[0].startswith(storage.landing)}
@@ -170,7 +185,12 @@ def _of_content(features: "DeltaTable | None", storage: Storage, wanted: Collect
 
 
 def _rows(
-    opened: "DeltaTable | None", storage: Storage, asked: Asked, names: Collection[str], chosen: Collection[Name]
+    opened: "DeltaTable | None",
+    storage: Storage,
+    asked: Asked,
+    names: Collection[str],
+    chosen: Collection[Name],
+    only: Collection[Name] | None,
 ) -> pa.Table:
     """Rows of a table that are to go."""
     columns = ["key", "etag", "manifest"]
@@ -182,7 +202,8 @@ def _rows(
         for batch in dataset(opened, storage).to_batches(columns=columns):
             keys, etags = batch.column("key").to_pylist(), batch.column("etag").to_pylist()
             goes = [
-                key in names or asked.picks(key) or (key, etag) in chosen for key, etag in zip(keys, etags, strict=True)
+                (key in names or asked.picks(key) or (key, etag) in chosen) and (only is None or (key, etag) in only)
+                for key, etag in zip(keys, etags, strict=True)
             ]
             if any(goes):
                 kept.append(batch.filter(pa.array(goes, pa.bool_())))

@@ -89,8 +89,10 @@ REFRESH_POINTS = _REFRESH | {
     "sums not left": Point("before", "PUT", r"state/statistics"),
     "sums left": Point("after", "PUT", r"state/statistics"),
 }
+_REQUEST = r"state/forgetting/[^/]+\.json"
+# In this order: of a request, it is each time the first that is written of it.
 FORGET_POINTS = {
-    "what there is written down": Point("after", "PUT", r"state/forgetting/[^/]+/plan\.json"),
+    "what there is written down": Point("after", "PUT", _REQUEST),
     "hashes kept": Point("after", "PUT", "state/forgotten/versions"),
     "rows counted out": Point("after", "PUT", r"state/left\.json"),
     "sum without them": Point("after", "PUT", r"state/seen/\d+"),
@@ -99,12 +101,15 @@ FORGET_POINTS = {
     "rows deleted": _commit("features", "after"),
     "checkpoint made": Point("after", "PUT", r"tables/rejects/_delta_log/.*\.checkpoint\.parquet"),
     "old log erased": Point("after", "DELETE", r"tables/features/_delta_log/.*\.json"),
-    "tables done": Point("after", "PUT", r"state/forgetting/[^/]+/tables\.json"),
+    "tables not noted": Point("before", "PUT", _REQUEST),
+    "tables done and not counted": Point("after", "PUT", _REQUEST),
     "vectors deleted": _commit("reduced", "after"),
     "refitted": _commit("pca_models", "after"),
     "old vectors erased": Point("after", "DELETE", r"tables/reduced/part-.*\.parquet"),
+    "all of it done": Point("after", "PUT", _REQUEST),
     "receipt written": Point("after", "PUT", r"state/forgotten/.*\.json"),
-    "request half gone": Point("after", "DELETE", r"state/forgetting/[^/]+/plan\.json"),
+    "request not gone": Point("before", "DELETE", _REQUEST),
+    "request gone": Point("after", "DELETE", _REQUEST),
 }
 
 

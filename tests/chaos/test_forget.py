@@ -5,14 +5,17 @@ from contextlib import closing
 import pytest
 
 from conf import forgetting
-from conf.forgetting import Asked, Request
+from conf.forgetting import Asked
 from conf.s3 import control_client, object_store, read_object
 from scripts.session import override
+from streaming import leaving
+from streaming.leaving import Left
+from tests.asking import ask_to_forget
 from tests.chaos.ground import Ground
 from tests.chaos.points import FORGET_POINTS
 from tests.integration.tables import rows
 
-_DEATHS = ("rows counted out", "rows deleted", "old log erased", "receipt written")
+_DEATHS = ("rows counted out", "rows deleted", "tables done and not counted", "receipt written")
 
 
 @pytest.mark.usefixtures("long_form")
@@ -31,8 +34,7 @@ def _kill_at(ground: Ground, deaths: tuple[str, ...]) -> None:
     ground.finish(refresh=True)
     storage, store = ground.settings.storage, object_store(ground.settings.storage)
     name, other = sorted(ground.expected)[:2]
-    request = Request.new(Asked(keys=tuple(storage.landing + each for each, _ in (name, other))))
-    forgetting.ask(store, storage, request)
+    request = ask_to_forget(storage, Asked(keys=tuple(storage.landing + each for each, _ in (name, other))))
     for point in deaths:
         ground.die(FORGET_POINTS[point], "machine", stream=False, forget=True)
         ground.check_no_duplicates()
@@ -46,6 +48,7 @@ def _kill_at(ground: Ground, deaths: tuple[str, ...]) -> None:
     ground.check()
     ground.check_reduced()
     assert forgetting.requests(store, storage) == []
+    assert leaving.read(store, storage) == Left(rows=2)
     assert read_object(store, storage.state_key(f"forgotten/{request.id}.json")) is not None
     with closing(control_client(storage)) as client:
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=storage.bucket, Prefix=storage.prefix)

@@ -5,7 +5,7 @@ import json
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
@@ -19,7 +19,7 @@ import streaming.stream
 from batch.refresh import run as refresh
 from conf import forgetting
 from conf.delta import open_table
-from conf.errors import DataError
+from conf.errors import DataError, FruitsError, StorageError
 from conf.forgetting import Asked, Request
 from conf.s3 import control_client, object_store, read_object
 from conf.settings import Settings
@@ -27,11 +27,15 @@ from scripts.accounting import account
 from scripts.auditing.audit import audit
 from scripts.erasure import carry_out
 from scripts.fruit_photos import draw_bad_objects, draw_photos
+from scripts.rules import judged
 from scripts.session import override
+from streaming import leaving
 from streaming.checkpoint import query_id
+from streaming.leaving import Left
 from streaming.manifests import Landed, Manifests
 from streaming.state import check_state
 from streaming.stream import run
+from tests.asking import ask_to_forget
 from tests.integration.commands import forget as command
 from tests.integration.tables import rows, versions
 from tests.waiting import wait_until
@@ -86,10 +90,8 @@ def drop_in_parts(settings: Settings, name: str, data: bytes) -> None:
 
 
 def forget(spark: "SparkSession", settings: Settings, asked: Asked) -> dict[str, Any]:
-    store = object_store(settings.storage)
-    request = Request.new(asked)
-    forgetting.ask(store, settings.storage, request)
-    return carry_out(settings, store, request, lambda: spark)
+    request = ask_to_forget(settings.storage, asked)
+    return carry_out(settings, object_store(settings.storage), request, lambda: spark)
 
 
 def files(settings: Settings) -> dict[str, bytes]:
@@ -140,18 +142,33 @@ def test_nothing_of_it_is_left_in_any_version_and_nothing_else_is_lost(
 
 
 def test_a_stream_that_runs_takes_it_up_and_goes_on(
-    spark: "SparkSession", filled: Settings, drop_files: Drop, monkeypatch: pytest.MonkeyPatch
+    spark: "SparkSession", settings: Settings, drop_files: Drop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streaming.stream, "LOOK_SECONDS", 0.5)
-    settings, stop, up, ended = filled, Event(), Event(), Event()
-    store, other = object_store(filled.storage), Request.new(keys(filled, SECOND))
+    store, stop, up, ended = object_store(settings.storage), Event(), Event(), Event()
+    drop_files(GOOD)
+    run(spark, settings, once=True)
+
+    def refuse(*_: object) -> None:
+        raise StorageError("The bucket refuses.")
+
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(run, spark, settings, stop=stop, on_start=up.set, on_batch=lambda _: ended.set())
         try:
             wait_until(up.is_set)
             # Of two that are asked at once, neither waits for the other's command.
-            forgetting.ask(store, settings.storage, other)
-            receipt = forget(spark, settings, keys(settings, FIRST))
+            other = ask_to_forget(settings.storage, keys(settings, SECOND))
+            with monkeypatch.context() as patch:
+                patch.setattr(streaming.forgetting, "purge", refuse)
+                # It waits for no stream that has tried in vain.
+                with pytest.raises(FruitsError, match=r"do its part: The bucket refuses\. .* --resume"):
+                    forget(spark, settings, keys(settings, FIRST))
+            (found,) = [each for each in judged(settings).findings if each.code == "forgetting"]
+            assert "2 requests" in found.says
+            assert found.says.endswith("could not do its part: The bucket refuses.")
+            # Nor does the stream wait with its next attempt, once somebody asks again.
+            _, request = forgetting.requests(store, settings.storage)
+            receipt = carry_out(settings, store, request, lambda: spark)
             assert carry_out(settings, store, other, lambda: spark)["removed"]["features"] == 1
             drop_files({"kiwi/new.jpg": GOOD[SECOND], FIRST: GOOD[FIRST]})
             wait_until(ended.is_set)
@@ -211,9 +228,11 @@ def test_photographs_of_some_bytes_go_under_each_name_they_have(
 
 
 def test_the_scan_finds_what_an_old_log_still_tells(
-    spark: "SparkSession", filled: Settings, monkeypatch: pytest.MonkeyPatch
+    spark: "SparkSession", settings: Settings, drop_files: Drop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings, store = filled, object_store(filled.storage)
+    store = object_store(settings.storage)
+    drop_files({FIRST: GOOD[FIRST], SECOND: GOOD[SECOND]})
+    run(spark, settings, once=True)
     with monkeypatch.context() as patch:
         patch.setattr(streaming.forgetting, "purge", lambda *_: None)
         with pytest.raises(DataError, match="still give away what was to be forgotten") as failed:
@@ -221,8 +240,10 @@ def test_the_scan_finds_what_an_old_log_still_tells(
     assert "tables/features/" in str(failed.value)
     assert account(settings.storage).forgetting == 1
     (request,) = forgetting.requests(store, settings.storage)
-    assert carry_out(settings, store, request, lambda: spark)["proof"]["left"] == 0
+    receipt = carry_out(settings, store, request, lambda: spark)
+    assert (receipt["proof"]["left"], receipt["removed"]["features"]) == (0, 1)
     assert account(settings.storage).forgetting == 0
+    assert leaving.read(store, settings.storage) == Left(rows=1), "done twice, and counted once"
 
 
 class DiedError(Exception):
@@ -230,32 +251,43 @@ class DiedError(Exception):
 
 
 def test_wherever_it_dies_a_stream_can_start_and_the_next_one_goes_on(
-    spark: "SparkSession", settings: Settings, drop_files: Drop
+    spark: "SparkSession", settings: Settings, drop_files: Drop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drop_files({FIRST: GOOD[FIRST], SECOND: GOOD[SECOND]} | BAD)
     run(spark, settings, once=True)
     storage, store = settings.storage, object_store(settings.storage)
     # One more, that a manifest lists and no batch has read.
     Manifests(store, storage.state_key("manifests")).create(2, [landed(settings, REST[0])])
-    request = Request.new(keys(settings, FIRST, SPOILT, REST[0]))
-    forgetting.ask(store, storage, request)
+    request = ask_to_forget(storage, keys(settings, FIRST, SPOILT, REST[0]))
     deaths = 0
-    while forgetting.done(store, storage, request, "tables") is None:
+
+    def die(*_: object) -> None:
+        raise DiedError
+
+    def now() -> Request:
+        found = forgetting.read(store, storage, request.id)
+        assert found is not None
+        return found
+
+    while now().tables is None:
         steps = iter(range(deaths))
 
         def check() -> None:
             if next(steps, None) is None:  # noqa: B023
                 raise DiedError
 
-        try:
+        with monkeypatch.context() as patch, suppress(DiedError):
+            # The last of all deaths: done, and not counted as that.
+            patch.setattr(leaving, "end", die)
             streaming.forgetting.carry_out(spark, storage, store, request, check)
-        except DiedError:
-            deaths += 1
+        deaths += 1
         check_state(storage, store)
         assert account(storage).unlisted == 0
     assert deaths > 10
+    assert leaving.read(store, storage) == Left(0, {request.id: 3})
     summary = run(spark, settings, once=True)
     assert (summary.objects, [name for name, _ in versions(settings, "features")]) == (0, [SECOND])
+    assert leaving.read(store, storage) == Left(3)
     found = account(storage)
     assert (found.discovered, found.features, sum(found.rejects.values()), found.under_way) == (2, 1, 1, 0)
     carry_out(settings, store, request, lambda: spark)

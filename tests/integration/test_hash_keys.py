@@ -11,9 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from batch.refresh import run as refresh
-from conf import forgetting
 from conf.errors import ContractError
-from conf.forgetting import Asked, Request
+from conf.forgetting import Asked
 from conf.naming import Naming, naming_of
 from conf.s3 import object_store
 from conf.settings import Settings
@@ -27,6 +26,7 @@ from streaming.changeover import plan_change
 from streaming.reprocess import matching, rejected, relist
 from streaming.sink import Sink
 from streaming.stream import run
+from tests.asking import ask_to_forget
 from tests.integration.commands import reprocess
 from tests.integration.tables import rows
 
@@ -185,8 +185,7 @@ def test_what_is_forgotten_is_found_by_its_hash(
     (row_key,) = of(hashed, [name])
     key = storage.landing + (row_key if asked_by == "hash" else name)
     digest = hashlib.sha256(GOOD[name]).hexdigest()
-    request = Request.new(Asked(digests=(digest,)) if asked_by == "sha256" else Asked(keys=(key,)))
-    forgetting.ask(store, storage, request)
+    request = ask_to_forget(storage, Asked(digests=(digest,)) if asked_by == "sha256" else Asked(keys=(key,)))
     receipt = carry_out(override(hashed, "pca", k=3), store, request, lambda: spark)
     assert (receipt["removed"]["landing"], receipt["removed"]["features"], receipt["removed"]["reduced"]) == (1, 1, 1)
     assert names(hashed, "features") == names(hashed, "reduced") == of(hashed, others)

@@ -10,13 +10,13 @@ import boto3
 import pytest
 
 from batch.refresh import run as refresh
-from conf.forgetting import Asked, Request, ask
-from conf.s3 import object_store
+from conf.forgetting import Asked
 from conf.settings import Settings
 from scripts.drop import drop
 from scripts.fruit_photos import draw_photos
 from scripts.session import override
 from streaming.stream import run as stream
+from tests.asking import ask_to_forget
 from tests.chaos import faults
 from tests.policies import Policies
 from tests.stacks import BUCKET, created
@@ -114,7 +114,7 @@ def test_each_job_gets_by_with_its_role(spark: "SparkSession", store: Store, bas
         assert refused(careful["stream"], asked)
 
     direct = settings.storage.model_copy(update={"endpoint": base_settings.storage.endpoint})
-    ask(object_store(direct), direct, Request.new(Asked(keys=(direct.landing + names[0],))))
+    ask_to_forget(direct, Asked(keys=(direct.landing + names[0],)))
     with store.asking() as asked:
         stream(spark, settings, once=True)
     assert ("s3:DeleteObject", f"{BUCKET}/archive/") in {(action, place[: len(BUCKET) + 9]) for action, place in asked}
