@@ -79,12 +79,6 @@ class Eraser:
         """Delete all versions of objects of these keys; tells how many there were."""
         return self.erase([version for key in keys for version in self.versions(key) if version.key == key])
 
-    def erase_last(self, key: str) -> None:
-        """Delete an object one version after the other, the newest as the last: no older one ever takes its place."""
-        versions = [version for version in self.versions(key) if version.key == key]
-        for version in sorted(versions, key=lambda version: version.is_newest):
-            self.erase([version])
-
     def erase_keys_below(self, prefix: str, keys: Container[str]) -> int:
         """The same of many keys that begin alike, by one listing of all that do."""
         return self.erase([version for version in self.versions(prefix) if version.key in keys])

@@ -75,7 +75,8 @@ def carry_out(
             now = forgetting.read(store, storage, request.id, now)
         receipt = forgetting.receipt_of(store, storage, request)
         if receipt is not None:
-            Eraser(client, storage).erase_last(forgetting.request_path(storage, request))
+            # One version of it: the proof came after those of before had gone.
+            Eraser(client, storage).erase_keys([forgetting.request_path(storage, request)])
             return receipt
     raise DataError(f"Somebody has deleted the request {request.id} before it was done. Ask again: `fruits forget`.")
 

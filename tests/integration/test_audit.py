@@ -17,7 +17,7 @@ from obstore.store import ObjectStore
 from batch.refresh import run as refresh
 from conf import forgetting
 from conf.errors import ContractError
-from conf.forgetting import Asked
+from conf.forgetting import Asked, Request
 from conf.holders import Hold, holds, log_key
 from conf.lease import Lease
 from conf.s3 import object_store
@@ -33,7 +33,6 @@ from streaming.manifests import Landed, Manifests
 from streaming.reprocess import matching, rejected, relist
 from streaming.seen import Seen
 from streaming.stream import run as stream
-from tests.asking import ask_to_forget
 from tests.integration.delta_log import append, commit
 
 if TYPE_CHECKING:
@@ -251,7 +250,8 @@ def test_what_was_given_up_when_the_state_was_made_anew_is_not_missing(store: St
 
 def test_entries_that_were_forgotten_leave_no_gap_and_what_is_under_way_is_a_note(store: Store) -> None:
     storage = store.storage
-    request = ask_to_forget(storage, Asked(keys=("landing/apple/1-0.jpg",)))
+    request = Request.new(Asked(keys=("landing/apple/1-0.jpg",)), [entries(1)[0].name])
+    forgetting.ask(store.store, storage, request)
     leaving.begin(store.store, storage, request.id, 1)
     assert Manifests(store.store, storage.state_key("manifests")).forget(1, {entries(1)[0].name}) == 1
     found = store.audit()

@@ -113,6 +113,9 @@ def test_killed_between_any_two_deletions_the_request_goes_with_all_its_versions
         with suppress(DiedError):
             found = carry_out(settings, store, request, lambda: cast(Any, Mock()))
         deaths += found is None
+        # Once all is done no older version of the request, by which it is not, takes its place.
+        done = forgetting.receipt_of(store, storage, request)
+        assert not done or all(each.reduced for each in forgetting.requests(store, storage))
     assert found is not None, "the last of them has a receipt to show"
     assert deaths > 3
     left = every(client, settings)
