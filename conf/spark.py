@@ -13,6 +13,7 @@ from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from conf.class_archive import class_archive, reading
+from conf.errors import SetupError
 from conf.jars import spark_jars
 from conf.java import find_java
 from conf.s3 import hadoop_options
@@ -82,7 +83,7 @@ def session(settings: Settings, log: Path | None = None) -> SparkSession:
     Raises
     ------
     SetupError
-        Where Java or a jar is missing, or there is no room on this machine's disk.
+        Where Java or a jar is missing, also of a platform's, or there is no room on this machine's disk.
     """
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName("fruits")
@@ -91,8 +92,10 @@ def session(settings: Settings, log: Path | None = None) -> SparkSession:
     with _output_to(log), explained():
         spark: SparkSession = builder.getOrCreate()
         # Databricks has a way of its own.
-        if not settings.spark.master and not on_databricks() and _can_put_at_once(spark, settings):
-            spark.conf.set(_CHECKPOINTS, _ONE_PUT)
+        if not settings.spark.master and not on_databricks():
+            _check_platform(spark)
+            if _can_put_at_once(spark, settings):
+                spark.conf.set(_CHECKPOINTS, _ONE_PUT)
     if log is not None:
         spark.sparkContext.setLogLevel("WARN")
         log4j: Any = spark.sparkContext._jvm.org.apache.logging.log4j
@@ -124,6 +127,17 @@ def stop(spark: SparkSession) -> None:
         jvm.stdin.close()
     with suppress(subprocess.TimeoutExpired):
         jvm.wait(_END_SECONDS)
+
+
+def _check_platform(spark: SparkSession) -> None:
+    java: Any = spark._jvm
+    if java.org.apache.spark.util.Utils.classIsLoadable(_DELTA["spark.sql.extensions"]):
+        return
+    stop(spark)
+    raise SetupError(
+        "This Spark has no Delta Lake: without spark.master, that is for the platform to bring, as EMR does. On a "
+        "machine of your own add --set 'spark.master=local[*]' --set spark.bring_jars=true."
+    )
 
 
 def _can_put_at_once(spark: SparkSession, settings: Settings) -> bool:
