@@ -20,7 +20,7 @@ from scripts.session import opened, takes_settings
 )
 @click.option("--json", "as_json", is_flag=True, help="For machines: each commit, each holder of a lease.")
 def command(settings: Settings, newest: int, as_json: bool) -> None:
-    """Hold every row against the manifests, every vector against its row of features, every commit against the leases.
+    """Hold every row against the manifests, of reduced also against features, and every commit against the leases.
 
     Says who wrote what and when, and what is not as it should be, with what to do. Reads storage alone and changes
     nothing, whether a stream runs or not. Exit status 1 where anything is `failed` or a `warning`: docs/operations.md

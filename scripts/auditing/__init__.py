@@ -1,1 +1,1 @@
-"""What `fruits audit` looks at: every row against every manifest, every vector against its features, every commit."""
+"""What `fruits audit` looks at: every row against every manifest, every one of reduced against features, every commit."""
