@@ -40,7 +40,7 @@ def command(
     fruits undeploy --dry-run
     fruits undeploy --name orchard --region eu-west-3 --delete-data --dry-run
     """
-    from scripts.deployment import bundles, rehearsals, shown, teardown
+    from scripts.deployment import buckets, bundles, rehearsals, shown, teardown
     from scripts.deployment.steps import Cloud
 
     region = region_of(region)
@@ -57,7 +57,7 @@ def command(
 
     def look(cloud: Cloud) -> tuple[str, Any]:
         there = bucket or teardown.bucket_of(cloud, name)
-        return there, teardown.data_of(cloud, there)
+        return there, buckets.data_of(cloud, there)
 
     there, data = on_aws(region, aws_profile, look)
     deletes = data is not None and _deletes(data, keeps_data, yes)

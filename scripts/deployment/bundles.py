@@ -4,15 +4,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from scripts.deployment import databricks
-from scripts.deployment.deployment import ensure_stack, place
+from scripts.deployment.deployment import ensure_stack, place, take_in
 from scripts.deployment.plan import Plan
 from scripts.deployment.steps import Cloud
 
 
 def outputs(cloud: Cloud, plan: Plan) -> Mapping[str, str]:
     """What the stack, made as planned, tells."""
-    _, bucket = place(cloud, plan)
-    return ensure_stack(cloud, plan, bucket, {}).outputs
+    there = place(cloud, plan)
+    take_in(cloud, plan, there, {})
+    return ensure_stack(cloud, plan, there.bucket, {}).outputs
 
 
 def commands(plan: Plan, told: Mapping[str, str], always_on: bool) -> list[list[str]]:

@@ -1,5 +1,6 @@
 """EMR on EC2: a cluster of its own that runs the same jobs as steps, and ends when they have."""
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -36,8 +37,13 @@ def scheduled(plan: Plan, bucket: str, version: str) -> dict[str, str]:
 def cluster_request(plan: Plan, stack: Stack, version: str) -> dict[str, Any]:
     """The cluster: a machine each for the driver and HDFS, on demand; the others spot, as many as there is work for."""
     watches = plan.stays_up
-    stream = _step(plan, stack, version, "stream", *(() if watches else ("--once",)))
-    refresh = _step(plan, stack, version, "refresh", *(("--every", _every(plan)) if watches else ()))
+    stream = _submit(plan, stack, version, "stream", *(() if watches else ("--once",)))
+    refresh = _submit(plan, stack, version, "refresh", *(("--every", _every(plan)) if watches else ()))
+    # Of steps side by side EMR lets none end the cluster. So both are one, which ends with the first that does: a
+    # refresh would keep a cluster busy, and paid for, that has no stream any more.
+    both = ["bash", "-c", f"{shlex.join(stream)} & {shlex.join(refresh)} & wait -n"]
+    steps = {"jobs": both} if watches else {"stream": stream, "refresh": refresh}
+    groups = list(plan.security_groups)
     return {
         "Name": plan.name,
         "ReleaseLabel": plan.parameters.get("ReleaseLabel", _RELEASE),
@@ -69,17 +75,19 @@ def cluster_request(plan: Plan, stack: Stack, version: str) -> dict[str, Any]:
             "InstanceFleets": [
                 _fleet("MASTER", on_demand=1),
                 _fleet("CORE", on_demand=1),
-                _fleet("TASK", spot=plan.workers.least),
+                # EMR makes no fleet of none; one too many goes again.
+                _fleet("TASK", spot=max(plan.workers.least, 1)),
             ],
             # It ends with its last step.
             "KeepJobFlowAliveWhenNoSteps": False,
             "TerminationProtected": False,
             "Ec2SubnetIds": list(plan.subnets),
+            **({"AdditionalMasterSecurityGroups": groups, "AdditionalSlaveSecurityGroups": groups} if groups else {}),
         },
         "ManagedScalingPolicy": {
             "ComputeLimits": {
                 "UnitType": "InstanceFleetUnits",
-                "MinimumCapacityUnits": 1,
+                "MinimumCapacityUnits": 1 + plan.workers.least,
                 "MaximumCapacityUnits": 1 + plan.workers.most,
                 "MaximumOnDemandCapacityUnits": 1,
                 "MaximumCoreCapacityUnits": 1,
@@ -87,8 +95,7 @@ def cluster_request(plan: Plan, stack: Stack, version: str) -> dict[str, Any]:
         },
         # A step that hangs before its application starts would hold it for ever.
         "AutoTerminationPolicy": {"IdleTimeout": _IDLE_SECONDS},
-        "StepConcurrencyLevel": 2 if watches else 1,
-        "Steps": [stream, refresh],
+        "Steps": [_step(f"{plan.name}-{name}", words) for name, words in steps.items()],
         "VisibleToAllUsers": True,
     }
 
@@ -138,6 +145,11 @@ def run(cloud: Cloud, plan: Plan, stack: Stack, version: str) -> Running:
     )
 
 
+def entry_points(cloud: Cloud, stack: Stack) -> list[str]:
+    """Nothing but what was just started: a cluster that ran something else has ended."""
+    return []
+
+
 def active(cloud: Cloud, name: str) -> dict[str, dict[str, str]]:
     """The clusters of a deployment that cost something, each with its tags."""
     clusters = cloud.listed("emr", "list_clusters", "Clusters", ClusterStates=ACTIVE)
@@ -170,23 +182,23 @@ def _fleet(kind: str, *, on_demand: int = 0, spot: int = 0) -> dict[str, Any]:
     }
 
 
-def _step(plan: Plan, stack: Stack, version: str, *words: str) -> dict[str, Any]:
-    """One of our commands as a step."""
+def _submit(plan: Plan, stack: Stack, version: str, command: str, *options: str) -> list[str]:
+    """One of our commands, as a node submits it."""
     artefacts = f"s3://{stack.outputs['BucketName']}/artefacts/{version}"
     properties = spark_properties("ec2", artefacts) | {
         # As on EMR Serverless: the stream asks at its start, when most machines have not come.
         "spark.default.parallelism": str(plan.workers.most * _CORES)
     }
     conf = [word for name, value in properties.items() for word in ("--conf", f"{name}={value}")]
-    command, *options = words
+    return ["spark-submit", *conf, f"{artefacts}/run.py", command, *options, *settings_options(plan, stack)]
+
+
+def _step(name: str, words: list[str]) -> dict[str, Any]:
     return {
-        "Name": f"{plan.name}-{command}",
+        "Name": name,
         # A refresh without the stream's rows would fit what there was before.
         "ActionOnFailure": "TERMINATE_CLUSTER",
-        "HadoopJarStep": {
-            "Jar": "command-runner.jar",
-            "Args": ["spark-submit", *conf, f"{artefacts}/run.py", command, *options, *settings_options(plan, stack)],
-        },
+        "HadoopJarStep": {"Jar": "command-runner.jar", "Args": words},
     }
 
 

@@ -113,6 +113,14 @@ def run(cloud: Cloud, plan: Plan, stack: Stack, version: str) -> Running:
     return _await(cloud, plan, application, started["jobRunId"], is_new=True)
 
 
+def entry_points(cloud: Cloud, stack: Stack) -> list[str]:
+    """What the application's jobs run, those that the schedule has started among them."""
+    application = stack.outputs["ApplicationId"]
+    runs = cloud.listed("emr-serverless", "list_job_runs", "jobRuns", applicationId=application, states=ACTIVE)
+    jobs = [_job(cloud, application, job["id"])["jobDriver"] for job in runs]
+    return [job["sparkSubmit"]["entryPoint"] for job in jobs if "sparkSubmit" in job]
+
+
 def stop(cloud: Cloud, application: str) -> None:
     """End all jobs of an application, and the application; it starts by itself with the next job."""
     runs = cloud.listed("emr-serverless", "list_job_runs", "jobRuns", applicationId=application, states=ACTIVE)

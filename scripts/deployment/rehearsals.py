@@ -8,6 +8,7 @@ from typing import Any
 from conf.errors import CloudError
 from scripts.deployment.plan import Plan
 from scripts.deployment.stack import TAG
+from scripts.deployment.templates import template
 
 ACCOUNT = "<account>"
 
@@ -32,10 +33,10 @@ def deployment(plan: Plan) -> dict[tuple[str, str], Any]:
     stack = _stack(plan.name, plan.region, plan.platform, plan.bucket)
     made, changed = ({"Stacks": [stack | {"LastUpdatedTime": time}]} for time in ("<made>", "<changed>"))
     return _who() | {
-        ("s3", "head_bucket"): [_NOT_THERE, {}],
+        ("s3", "head_bucket"): _NOT_THERE,
         ("s3", "head_object"): _NOT_THERE,
-        # Before the first change set and after it, before the second and after it.
-        ("cloudformation", "describe_stacks"): [_ABSENT, made, made, changed],
+        # At first, before the first change set and after it, before the second and after it.
+        ("cloudformation", "describe_stacks"): [_ABSENT, _ABSENT, made, made, changed],
         ("cloudformation", "describe_change_set"): {"Status": "CREATE_COMPLETE", "Changes": []},
         ("emr-serverless", "start_job_run"): {"jobRunId": "<job run>"},
         ("emr-serverless", "get_job_run"): {"jobRun": {"jobRunId": "<job run>", "state": "RUNNING"}},
@@ -46,12 +47,18 @@ def deployment(plan: Plan) -> dict[tuple[str, str], Any]:
 
 def teardown(name: str, region: str, bucket: str | None, *, deletes_data: bool) -> dict[tuple[str, str], Any]:
     """An account where all is that deployments of a name make, with one object in the bucket."""
-    there = {"Stacks": [_stack(name, region, "emr", bucket)]}
+    stack = _stack(name, region, "emr", bucket)
+    stack["Parameters"] = [{"ParameterKey": "RefreshEnabled", "ParameterValue": "true"}]
+    there, changed = {"Stacks": [stack]}, {"Stacks": [stack | {"LastUpdatedTime": "<changed>"}]}
+    # For the bucket's name, at first, before the schedule ends and after that.
+    seen = [*([] if bucket else [there]), there, there, changed, _ABSENT]
     held = {"Versions": [{"Key": "<key>", "VersionId": "<version>", "Size": 0}]}
     cluster = {"Id": "<cluster>", "Name": name}
     job = {"jobRunId": "<job run>", "id": "<job run>"}
     return _who() | {
-        ("cloudformation", "describe_stacks"): [there, there, _ABSENT],
+        ("cloudformation", "describe_stacks"): seen,
+        ("cloudformation", "get_template"): {"TemplateBody": template()},
+        ("cloudformation", "describe_change_set"): {"Status": "CREATE_COMPLETE", "Changes": []},
         ("emr", "list_clusters"): [{"Clusters": [cluster]}, {}],
         ("emr", "describe_cluster"): {
             "Cluster": {"Status": {"State": "TERMINATED"}, "Tags": [{"Key": TAG, "Value": name}]}

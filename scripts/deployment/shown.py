@@ -6,10 +6,11 @@ from dataclasses import asdict
 from typing import Any
 
 from conf.settings import Storage
+from scripts.deployment.buckets import Data
 from scripts.deployment.plan import Deployed
-from scripts.deployment.stack import template
 from scripts.deployment.steps import Call
-from scripts.deployment.teardown import Data, Undeployed
+from scripts.deployment.teardown import Undeployed
+from scripts.deployment.templates import template
 
 _WIDTH = 120
 
@@ -127,7 +128,7 @@ def _abridged(value: Any) -> Any:
         return {key: _abridged(one) for key, one in value.items()}
     if isinstance(value, list):
         return [_abridged(one) for one in value]
-    return "<deploy/fruits.yaml>" if value == template() else value
+    return "<deploy/fruits.yaml, with the bucket's name>" if str(value).startswith(template()[:80]) else value
 
 
 def _json(value: Any) -> str:

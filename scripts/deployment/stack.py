@@ -2,14 +2,13 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from conf.errors import CloudError
 from scripts.deployment.steps import Cloud
+from scripts.deployment.templates import takes
 
 TAG = "fruits:deployment"
 """What everything of a deployment bears, with the deployment's name."""
@@ -17,7 +16,6 @@ _UNMADE = "REVIEW_IN_PROGRESS"
 _USELESS = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"}
 """A stack that never came to be, or is half gone: it can only be deleted."""
 _STUCK = {"UPDATE_ROLLBACK_FAILED"}
-_TEMPLATE = "fruits.yaml"
 
 
 def nothing(*_: object) -> None:
@@ -39,23 +37,13 @@ class Stack:
         """Whether it has been made: its outputs can be read, and it can be changed."""
         return self.status not in _USELESS | {_UNMADE}
 
+    @property
+    def bucket(self) -> str:
+        """Its bucket's name."""
+        return self.outputs.get("BucketName") or self.parameters.get("BucketName", "")
+
 
 Before = Callable[[Stack, Sequence[Mapping[str, Any]]], None]
-
-
-def template() -> str:
-    """The template's text: in a checkout from deploy/, in an installed package from beside this module."""
-    here = Path(__file__).parent
-    for folder in (here, here.parent.parent / "deploy"):
-        if (folder / _TEMPLATE).is_file():
-            return (folder / _TEMPLATE).read_text(encoding="utf-8")
-    raise FileNotFoundError(_TEMPLATE)
-
-
-def takes(body: str) -> set[str]:
-    """The names of a template's parameters."""
-    section = re.search(r"^Parameters:\n((?:[ #].*\n|\n)*)", body, re.MULTILINE)
-    return set(re.findall(r"^  (\w+):", section[1], re.MULTILINE)) if section else set()
 
 
 def find(cloud: Cloud, name: str) -> Stack | None:
@@ -165,7 +153,7 @@ def _propose(
             Parameters=given,
             Capabilities=["CAPABILITY_NAMED_IAM"],
             Tags=[{"Key": TAG, "Value": name}],
-            # A bucket that an earlier deployment has left, with its data, becomes this one's.
+            # A bucket that an earlier deployment has left, with its data, becomes this one's: by its name in the body.
             ImportExistingResources=True,
         )
     except CloudError as error:

@@ -1,36 +1,17 @@
 """From what is deployed to nothing that costs: each step looks at what is there first, and a look around ends it."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from conf.errors import CloudError
-from scripts.deployment import ec2, emr
+from scripts.deployment import buckets, ec2, emr
 from scripts.deployment import stack as stacks
+from scripts.deployment.buckets import Data
 from scripts.deployment.deployment import account_of
-from scripts.deployment.prices import prices
 from scripts.deployment.stack import TAG, Stack, nothing
 from scripts.deployment.steps import Cloud
-
-_ABSENT = {"404", "NoSuchBucket"}
-_COUNTED = 100_000
-"""So many object versions are counted for what they cost; counting more takes long."""
-
-
-@dataclass(frozen=True)
-class Data:
-    """What a bucket holds."""
-
-    bucket: str
-    versions: int
-    bytes: int
-    is_all: bool
-    """Whether all were counted."""
-
-    @property
-    def usd_per_month(self) -> float:
-        """What S3 asks to keep that many bytes."""
-        return self.bytes / 1e9 * float(prices()["s3"]["gb_month"])
 
 
 @dataclass(frozen=True)
@@ -60,25 +41,7 @@ class Undeployed:
 def bucket_of(cloud: Cloud, name: str) -> str:
     """The bucket of a deployment, also of one whose stack is gone."""
     stack = stacks.find(cloud, name)
-    told = (stack.outputs.get("BucketName") or stack.parameters.get("BucketName")) if stack else None
-    return told or f"{name}-{account_of(cloud)}-{cloud.region}"
-
-
-def data_of(cloud: Cloud, bucket: str) -> Data | None:
-    """What a bucket holds; None where there is none, or it is somebody else's."""
-    try:
-        cloud.ask("s3", "head_bucket", Bucket=bucket)
-    except CloudError as error:
-        if error.code in _ABSENT:
-            return None
-        raise
-    versions = size = 0
-    for page in cloud.pages("s3", "list_object_versions", Bucket=bucket):
-        versions += len(page.get("Versions", [])) + len(page.get("DeleteMarkers", []))
-        size += sum(version["Size"] for version in page.get("Versions", []))
-        if versions >= _COUNTED:
-            return Data(bucket, versions, size, is_all=False)
-    return Data(bucket, versions, size, is_all=True)
+    return (stack and stack.bucket) or f"{name}-{account_of(cloud)}-{cloud.region}"
 
 
 def undeploy(
@@ -103,7 +66,8 @@ def undeploy(
     Raises
     ------
     CloudError
-        Where AWS refuses or fails a step. Run again, it goes on where it was.
+        Where stack or bucket are not the deployment's; or where AWS refuses or fails a step. Run again, it goes on
+        where it was.
     """
     stack = stacks.settled(cloud, name)
     if stack and stack.is_there and stack.tags.get(TAG) != name:
@@ -111,6 +75,15 @@ def undeploy(
             f"The stack {name} in {cloud.region} is not one that `fruits deploy` has made: it stays. "
             "Look at --name and --region."
         )
+    is_own = stack is not None and bucket == stack.bucket
+    # One that is not there has no tag, and needs none.
+    if delete_data and not is_own and buckets.is_there(cloud, bucket) and not buckets.is_of(cloud, bucket, name):
+        raise CloudError(
+            f"The bucket {bucket} is not the deployment's: it is not in the stack {name}, nor does it bear the tag "
+            f"{TAG}={name}. Nothing was deleted. Look at --bucket, --name and --region."
+        )
+    if stack:
+        _pause(cloud, name, stack)
     if stack and stack.parameters.get("Platform") == "databricks":
         end_elsewhere(stack)
     ec2.end(cloud, ec2.active(cloud, name))
@@ -121,34 +94,21 @@ def undeploy(
         stacks.delete(cloud, name)
     # Only now does nothing write to it any more.
     if delete_data:
-        _delete_bucket(cloud, bucket)
-    kept = None if delete_data else data_of(cloud, bucket)
+        buckets.delete(cloud, bucket)
+    kept = None if delete_data else buckets.data_of(cloud, bucket)
     cloud.tell("Looking for what is left")
     looked = tuple(_left(cloud, name, bucket, is_kept=kept is not None))
     return Undeployed(name, cloud.region, looked, kept)
 
 
-def _delete_bucket(cloud: Cloud, bucket: str) -> None:
-    """Delete all versions of all objects, what was never uploaded to its end, and the bucket."""
-    gone = 0
-    try:
-        for page in cloud.pages("s3", "list_object_versions", Bucket=bucket):
-            versions = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-            named = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in versions]
-            if not named:
-                continue
-            answer = cloud.ask("s3", "delete_objects", Bucket=bucket, Delete={"Objects": named, "Quiet": True})
-            for error in answer.get("Errors", []):
-                raise CloudError(f"{error['Key']} cannot be deleted: {error['Message']} ({error['Code']}).")
-            gone += len(named)
-            cloud.tell(f"Deleting the data: {gone:,} object versions so far")
-        for upload in cloud.listed("s3", "list_multipart_uploads", "Uploads", Bucket=bucket):
-            named_upload = {"Bucket": bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
-            cloud.ask("s3", "abort_multipart_upload", **named_upload)
-        cloud.ask("s3", "delete_bucket", Bucket=bucket)
-    except CloudError as error:
-        if error.code not in _ABSENT:
-            raise
+def _pause(cloud: Cloud, name: str, stack: Stack) -> None:
+    """Have the schedule start nothing more: an application starts with a job, and can then not be deleted."""
+    if stack.status.endswith("_COMPLETE") and stack.parameters.get("RefreshEnabled") == "true":
+        cloud.tell("Ending the schedule")
+        body = cloud.ask("cloudformation", "get_template", StackName=name)["TemplateBody"]
+        # Where that fails the deletion may do, and else says why not.
+        with suppress(CloudError):
+            stacks.ensure(cloud, name, body, {"RefreshEnabled": "false"})
 
 
 def _left(cloud: Cloud, name: str, bucket: str, *, is_kept: bool) -> Iterator[Left]:
@@ -167,7 +127,7 @@ def _left(cloud: Cloud, name: str, bucket: str, *, is_kept: bool) -> Iterator[Le
         ),
     )
     yield Left("EMR clusters", tuple(ec2.active(cloud, name)))
-    yield Left("S3 buckets", () if is_kept or not _exists(cloud, bucket) else (bucket,))
+    yield Left("S3 buckets", () if is_kept or not buckets.is_there(cloud, bucket) else (bucket,))
     yield Left("SQS queues", named("sqs", "list_queues", "QueueUrls", None, QueueNamePrefix=name))
     yield Left("SNS topics", named("sns", "list_topics", "Topics", "TopicArn"))
     yield Left("schedules", named("scheduler", "list_schedules", "Schedules", "Name", NamePrefix=name))
@@ -183,7 +143,7 @@ def _tagged(cloud: Cloud, name: str, kept: str | None) -> Iterator[str]:
     for one in cloud.listed("resourcegroupstaggingapi", "get_resources", "ResourceTagMappingList", TagFilters=asked):
         arn = one["ResourceARN"]
         # Ended jobs and clusters stay in lists, and cost nothing.
-        if arn == f"arn:aws:s3:::{kept}" or "/jobruns/" in arn or ":cluster/" in arn or _is_ending(cloud, arn):
+        if arn.endswith(f":s3:::{kept}") or "/jobruns/" in arn or ":cluster/" in arn or _is_ending(cloud, arn):
             continue
         yield arn
 
@@ -199,14 +159,3 @@ def _is_ending(cloud: Cloud, arn: str) -> bool:
 def _is_ours(one: str, name: str) -> bool:
     """Whether a thing's name is the deployment's, or begins with that and a dash."""
     return one == name or one.startswith(f"{name}-")
-
-
-def _exists(cloud: Cloud, bucket: str) -> bool:
-    try:
-        cloud.ask("s3", "head_bucket", Bucket=bucket)
-    except CloudError as error:
-        # Somebody else's is none of ours.
-        if error.code in _ABSENT | {"403", "AccessDenied", "301"}:
-            return False
-        raise
-    return True

@@ -32,10 +32,20 @@ def upload(cloud: Cloud, bucket: str, version: str, files: Iterable[Path]) -> No
             )
 
 
-def remove_others(cloud: Cloud, bucket: str, version: str) -> None:
-    """Delete the artefacts of other versions, which nothing starts any more; each is some hundred megabytes."""
+def remove_others(cloud: Cloud, bucket: str, version: str, in_use: Iterable[str] = ()) -> None:
+    """Delete the artefacts of other versions, which nothing starts any more; each is some hundred megabytes.
+
+    Parameters
+    ----------
+    cloud
+    bucket
+    version
+    in_use
+        Addresses of programs that run: the versions that they are of stay, too.
+    """
+    stays = tuple(f"artefacts/{one}/" for one in {version, *(path.split("/")[-2] for path in in_use)})
     there = cloud.listed("s3", "list_objects_v2", "Contents", Bucket=bucket, Prefix="artefacts/")
-    old = [{"Key": one["Key"]} for one in there if not one["Key"].startswith(f"artefacts/{version}/")]
+    old = [{"Key": one["Key"]} for one in there if not one["Key"].startswith(stays)]
     if old:
         cloud.ask("s3", "delete_objects", Bucket=bucket, Delete={"Objects": old[:_MANY], "Quiet": True})
 

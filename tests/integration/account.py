@@ -1,11 +1,11 @@
 """An account of AWS's in this process, for deployments. What moto lacks or does otherwise than AWS is mended here.
 
-Change sets import nothing, and stacks never fail: those are tested by canned answers.
+Stacks never fail: that is tested by canned answers.
 """
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
@@ -15,14 +15,15 @@ from unittest.mock import patch
 import yaml
 from moto import mock_aws
 from moto.cloudformation import models as stacks
-from moto.cloudformation import parsing
+from moto.cloudformation import parsing, responses
 from moto.core.exceptions import ServiceException
 from moto.core.utils import utcnow
 from moto.emrserverless import models as emr
+from moto.emrserverless import responses as emr_responses
 from moto.iam.access_control import PermissionResult
 from moto.s3 import models as s3
 
-from tests.cloud_types import teach
+from tests.cloud_types import client_of, teach
 
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"
@@ -40,6 +41,13 @@ def _load_once(text: str, Loader: Any) -> Any:  # noqa: N803
 
 
 _proposed = stacks.CloudFormationBackend.create_change_set
+_answered = responses.CloudFormationResponse.create_change_set
+_imports: list[bool] = [False]
+
+
+def _hear_of_imports(self: responses.CloudFormationResponse) -> Any:
+    _imports[0] = self._get_bool_param("ImportExistingResources", False)
+    return _answered(self)
 
 
 class _AlreadyExists(ServiceException):
@@ -51,7 +59,9 @@ def _propose_once(self: stacks.CloudFormationBackend, stack_name: str, change_se
     for change_set in self.change_sets.values():
         if (change_set.stack.name, change_set.change_set_name) == (stack_name, change_set_name):
             raise _AlreadyExists(f"ChangeSet {change_set_name} already exists")
-    return _proposed(self, stack_name, change_set_name, **asked)
+    told = _proposed(self, stack_name, change_set_name, **asked)
+    self.change_sets[told[0]].imports = _imports[0]
+    return told
 
 
 _compared = parsing.ResourceMap.build_resource_diff
@@ -103,6 +113,9 @@ _applied = stacks.ChangeSet.apply
 
 def _apply_whole(self: stacks.ChangeSet) -> None:
     """A change set that leaves the stack with its outputs, all its parameters, and the time of its change."""
+    _taken_in.clear()
+    if self.imports:
+        _taken_in.update(_names_written_out(self.template_dict))
     _applied(self)
     stack = self.stack
     resolved = stack.resource_map.resolved_parameters.items()
@@ -112,15 +125,84 @@ def _apply_whole(self: stacks.ChangeSet) -> None:
     stack.output_map = parsing.OutputMap(stack.resource_map, self.template_dict, stack.stack_id)
 
 
+_made = s3.FakeBucket.create_from_cloudformation_json
+_taken_in: set[str] = set()
+"""Buckets that may be there already: AWS takes in one that stays with its stack, and has a name to be read as it is."""
+
+
+def _names_written_out(template: Any) -> Iterator[str]:
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::S3::Bucket" and "Retain" in resource.get("DeletionPolicy", ""):
+            name = resource["Properties"].get("BucketName")
+            if isinstance(name, str):
+                yield name
+
+
+def _make_or_take_in(cls: Any, name: str, told: Any, account_id: str, region_name: str, **more: Any) -> s3.FakeBucket:
+    """A bucket as it is told of; or one that is there, as it is, whatever is told of it. moto refuses any other."""
+    bucket = s3.s3_backends[account_id]["aws"].buckets.get(name) if name in _taken_in else None
+    if bucket is None:
+        bucket = _made(name, {}, account_id, region_name, **more)
+        _set(name, region_name, {}, told["Properties"])
+    bucket.told = told["Properties"]
+    return bucket
+
+
+def _change(
+    cls: Any,
+    original_resource: Any,
+    new_resource_name: str,
+    cloudformation_json: Any,
+    account_id: str,
+    region_name: str,
+) -> Any:
+    """As AWS does: by what differs from what was told before, and not from what there is."""
+    told = cloudformation_json["Properties"]
+    _set(original_resource.name, region_name, original_resource.told, told)
+    original_resource.told = told
+    return original_resource
+
+
+def _set(name: str, region: str, before: Any, after: Any) -> None:
+    client = client_of("s3", region)
+    changed = {part: after.get(part) for part in {*before, *after} if before.get(part) != after.get(part)}
+    if "Tags" in changed:
+        client.put_bucket_tagging(Bucket=name, Tagging={"TagSet": changed["Tags"]})
+    if "LifecycleConfiguration" in changed:
+        rules = [_rule(**rule) for rule in changed["LifecycleConfiguration"]["Rules"]]
+        client.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": rules})
+    if "NotificationConfiguration" in changed:
+        queues = (changed["NotificationConfiguration"] or {}).get("QueueConfigurations", [])
+        told = {"QueueConfigurations": [{"QueueArn": one["Queue"], "Events": [one["Event"]]} for one in queues]}
+        client.put_bucket_notification_configuration(Bucket=name, NotificationConfiguration=told)
+
+
+def _rule(Id: str, Status: str, Prefix: str = "", ExpirationInDays: Any = None, **more: Any) -> dict[str, Any]:  # noqa: N803
+    days = {"Expiration": {"Days": int(ExpirationInDays)}} if ExpirationInDays else {}
+    return {"ID": Id, "Status": Status, "Filter": {"Prefix": Prefix}, **days, **more}
+
+
 _list_jobs = emr.EMRServerlessBackend.list_job_runs
 _start_job = emr.EMRServerlessBackend.start_job_run
 _begun = datetime(2026, 1, 1, tzinfo=UTC)
+_mode = [""]
+
+
+def _hear_of_modes(answer: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """An operation that minds a job's mode, of which moto knows nothing."""
+
+    def heard(self: Any) -> Any:
+        _mode[0] = self._get_param("mode") or ""
+        return answer(self)
+
+    return heard
 
 
 def _jobs_of_any(self: emr.EMRServerlessBackend, application_id: str, *args: Any, **asked: Any) -> Any:
     """None, of an application that has had none: moto takes it for one that is not there."""
     self.job_runs.setdefault(application_id, [])
-    return _list_jobs(self, application_id, *args, **asked)
+    jobs = _list_jobs(self, application_id, *args, **asked)
+    return [job for job in jobs if _mode[0] in ("", job.mode)]
 
 
 def _start_once(self: emr.EMRServerlessBackend, **asked: Any) -> Any:
@@ -130,7 +212,7 @@ def _start_once(self: emr.EMRServerlessBackend, **asked: Any) -> Any:
         if job.client_token == asked["client_token"]:
             return job
     job = _start_job(self, **asked)
-    job.state = "RUNNING"
+    job.state, job.mode = "RUNNING", _mode[0] or "BATCH"
     job.created_at = _begun + timedelta(minutes=len(jobs))
     return job
 
@@ -143,11 +225,16 @@ def account() -> Iterator[None]:
         mock_aws(),
         patch.dict(os.environ, {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}),
         patch.object(yaml, "load", _load_once),
+        patch.object(responses.CloudFormationResponse, "create_change_set", _hear_of_imports),
         patch.object(stacks.CloudFormationBackend, "create_change_set", _propose_once),
+        patch.object(s3.FakeBucket, "create_from_cloudformation_json", classmethod(_make_or_take_in)),
+        patch.object(s3.FakeBucket, "update_from_cloudformation_json", classmethod(_change)),
         patch.object(parsing.ResourceMap, "build_resource_diff", _compare_all),
         patch.object(parsing.ResourceMap, "delete", _delete_but_kept),
         patch.object(stacks.ChangeSet, "diff", _tell_changes),
         patch.object(stacks.ChangeSet, "apply", _apply_whole),
+        patch.object(asks := emr_responses.EMRServerlessResponse, "list_job_runs", _hear_of_modes(asks.list_job_runs)),
+        patch.object(asks, "start_job_run", _hear_of_modes(asks.start_job_run)),
         patch.object(emr.EMRServerlessBackend, "list_job_runs", _jobs_of_any),
         patch.object(emr.EMRServerlessBackend, "start_job_run", _start_once),
         # moto minds no condition, and so takes what is denied without TLS for denied to all. It stays to be asked for.

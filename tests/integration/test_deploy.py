@@ -12,6 +12,7 @@ import boto3
 import pytest
 from click.testing import CliRunner, Result
 
+from conf.errors import CloudError, SettingsError
 from scripts.deployment import deployment, ec2, emr, teardown
 from scripts.deployment.artefacts import Artefacts
 from scripts.deployment.plan import Deployed, Plan
@@ -21,6 +22,7 @@ from tests.integration.account import ACCOUNT, REGION, account
 
 pytestmark = pytest.mark.filterwarnings("ignore:Tried to parse AWS")  # moto passes over some resources
 PLAN = Plan("emr", REGION)
+CLUSTER = Plan("ec2", REGION, subnets=("subnet-1",))
 BUCKET = f"fruits-{ACCOUNT}-{REGION}"
 
 
@@ -167,6 +169,111 @@ def test_killed_anywhere_it_goes_on_where_it_was(artefacts: Artefacts, after: in
     assert len(client("emr-serverless").list_applications()["applications"]) == 1
 
 
+def configured() -> tuple[Any, Any, Any]:
+    """What the bucket is set to do: whom it tells, what it lets expire, and whose it is."""
+    s3 = client("s3")
+    told = s3.get_bucket_notification_configuration(Bucket=BUCKET).get("QueueConfigurations", [])
+    rules = s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]
+    return (
+        [queue["QueueArn"].rpartition(":")[2] for queue in told],
+        {rule["ID"]: rule["Expiration"]["Days"] for rule in rules if "Expiration" in rule},
+        s3.get_bucket_tagging(Bucket=BUCKET)["TagSet"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("plans", "queues"),
+    [
+        ([PLAN, replace(PLAN, parameters={"LandingDays": "30"})], []),
+        # The next one wants to hear of photographs, or does not any more.
+        ([PLAN, CLUSTER], ["fruits-landing"]),
+        ([CLUSTER, PLAN], []),
+    ],
+)
+def test_a_bucket_that_was_kept_is_taken_in_again_and_becomes_as_planned(
+    artefacts: Artefacts, plans: list[Plan], queues: list[str]
+) -> None:
+    modules = {"emr": emr, "ec2": ec2}
+    first, second = plans
+    deploy(artefacts, first, modules[first.platform])
+    client("s3").put_object(Bucket=BUCKET, Key="landing/pear/1.jpg", Body=b"pear")
+    assert undeploy(delete_data=False).is_clean
+    # By hand, in between.
+    rule = {"ID": "mine", "Status": "Enabled", "Filter": {"Prefix": "state/"}, "Expiration": {"Days": 1}}
+    client("s3").put_bucket_lifecycle_configuration(Bucket=BUCKET, LifecycleConfiguration={"Rules": [rule]})
+    done = deploy(artefacts, second, modules[second.platform])
+    assert (done.bucket, done.running.is_new) == (BUCKET, True)
+    assert "landing/pear/1.jpg" in stored()
+    days = int(second.parameters.get("LandingDays", 36500))
+    tags = [{"Key": "fruits:deployment", "Value": "fruits"}]
+    assert configured() == (queues, {"landing": days, "archive": 36500}, tags)
+    assert undeploy().is_clean
+    assert client("s3").list_buckets()["Buckets"] == []
+
+
+@pytest.mark.parametrize("after", range(6))
+def test_killed_while_it_takes_a_bucket_in_it_goes_on_where_it_was(artefacts: Artefacts, after: int) -> None:
+    deploy(artefacts)
+    undeploy(delete_data=False)
+    plan = replace(PLAN, subnets=("subnet-1",), parameters={"LandingDays": "30"})
+    with pytest.raises(Kill), watched(Killer(after)):
+        deploy(artefacts, plan)
+    deploy(artefacts, plan)
+    assert configured()[:2] == (["fruits-landing"], {"landing": 30, "archive": 36500})
+
+
+def test_a_bucket_that_is_not_the_deployments_is_not_taken_in_and_not_deleted(artefacts: Artefacts) -> None:
+    others = client("s3")
+    others.create_bucket(Bucket="others", CreateBucketConfiguration={"LocationConstraint": REGION})
+    with pytest.raises(CloudError, match="does not bear the tag fruits:deployment=fruits"):
+        deploy(artefacts, replace(PLAN, bucket="others"))
+    deploy(artefacts)
+    with pytest.raises(CloudError, match=r"others is not the deployment's.*Nothing was deleted"):
+        teardown.undeploy(aws(), "fruits", "others", delete_data=True)
+    assert [job["state"] for job in jobs()] == ["RUNNING"]
+    assert {bucket["Name"] for bucket in others.list_buckets()["Buckets"]} == {BUCKET, "others"}
+
+
+@pytest.mark.parametrize(("first", "second"), [(emr, ec2), (ec2, emr)])
+def test_another_platform_under_the_same_name_is_refused_while_the_first_one_runs(
+    artefacts: Artefacts, first: Any, second: Any
+) -> None:
+    plans = {emr: PLAN, ec2: CLUSTER}
+    deploy(artefacts, plans[first], first)
+    with pytest.raises(SettingsError, match=rf"on the platform {plans[first].platform}, .*fruits undeploy"):
+        deploy(artefacts, plans[second], second)
+    with pytest.raises(SettingsError, match=rf"with the bucket {BUCKET}, not other\."):
+        deploy(artefacts, replace(plans[first], bucket="other"), first)
+
+
+def test_what_the_schedule_has_started_keeps_its_program(artefacts: Artefacts, tmp_path: Path) -> None:
+    deploy(artefacts)
+    schedule = json.loads(client("scheduler").get_schedule(Name="fruits-refresh")["Target"]["Input"])
+    driver = {"sparkSubmit": {"entryPoint": schedule["JobDriver"]["SparkSubmit"]["EntryPoint"]}}
+    application = schedule["ApplicationId"]
+    refresh = client("emr-serverless").start_job_run(
+        applicationId=application, executionRoleArn=schedule["ExecutionRoleArn"], jobDriver=driver, clientToken="1"
+    )["jobRunId"]
+    deploy(built(tmp_path, "2"))
+    assert {key.split("/")[1] for key in stored()} == {"1", "2"}
+    client("emr-serverless").cancel_job_run(applicationId=application, jobRunId=refresh)
+    deploy(built(tmp_path, "3"))
+    assert {key.split("/")[1] for key in stored()} == {"3"}
+
+
+def test_the_schedule_ends_before_what_it_would_start_again(artefacts: Artefacts) -> None:
+    deploy(artefacts)
+    states: list[str] = []
+
+    def look(call: Call) -> None:
+        if call.operation in {"cancel_job_run", "stop_application"}:
+            states.append(client("scheduler").get_schedule(Name="fruits-refresh")["State"])
+
+    with watched(look):
+        undeploy(delete_data=False)
+    assert states == ["DISABLED", "DISABLED"]
+
+
 @pytest.mark.parametrize("keeps", [True, False])
 def test_undeployed_nothing_is_left_but_what_is_kept(artefacts: Artefacts, keeps: bool) -> None:
     deploy(artefacts)
@@ -191,7 +298,7 @@ def test_all_versions_go_and_what_was_never_uploaded_to_its_end(artefacts: Artef
     assert s3.list_buckets()["Buckets"] == []
 
 
-@pytest.mark.parametrize("after", range(5))
+@pytest.mark.parametrize("after", range(7))
 def test_undeploying_killed_anywhere_goes_on_where_it_was(artefacts: Artefacts, after: int) -> None:
     deploy(artefacts)
     with pytest.raises(Kill), watched(Killer(after)):
@@ -212,13 +319,12 @@ def test_what_was_forgotten_is_found_by_the_look_around(artefacts: Artefacts) ->
 
 
 def test_a_cluster_is_started_once_and_ended_with_the_rest(artefacts: Artefacts) -> None:
-    plan = Plan("ec2", REGION, subnets=("subnet-1",))
-    first = deploy(artefacts, plan, ec2)
-    again = deploy(artefacts, plan, ec2)
+    first = deploy(artefacts, CLUSTER, ec2)
+    again = deploy(artefacts, CLUSTER, ec2)
     assert (first.running.is_new, again.running.is_new, again.running.id) == (True, False, first.running.id)
     steps = [step["Name"] for step in client("emr").list_steps(ClusterId=first.running.id)["Steps"]]
     assert sorted(steps) == ["fruits-refresh", "fruits-stream"]
-    bigger = deploy(artefacts, replace(plan, workers=plan.workers._replace(most=8)), ec2)
+    bigger = deploy(artefacts, replace(CLUSTER, workers=CLUSTER.workers._replace(most=8)), ec2)
     assert list(ec2.active(aws(), "fruits")) == [bigger.running.id]
     assert undeploy().is_clean
     assert ec2.active(aws(), "fruits") == {}

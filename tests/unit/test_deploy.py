@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from hatchling.build import build_wheel
 
 from conf.errors import CloudError, SettingsError
-from scripts.deployment import deployment, emr, rehearsals, teardown
+from scripts.deployment import buckets, deployment, emr, rehearsals, teardown, templates
 from scripts.deployment import stack as stacks
 from scripts.deployment.costs import machines
 from scripts.deployment.failures import explain
@@ -32,7 +32,7 @@ DRY_RUNS = {
     "--workers 0..8 --subnet subnet-1 --subnet subnet-2 --security-group sg-1 --set discovery.clean=archive "
     "--set pca.k=50 --parameter LogDays=7 --dry-run",
     "ec2.txt": "deploy ec2 --subnet subnet-1 --dry-run",
-    "ec2-stay-up.txt": "deploy ec2 --subnet subnet-1 --stay-up --dry-run",
+    "ec2-stay-up.txt": "deploy ec2 --subnet subnet-1 --security-group sg-1 --stay-up --dry-run",
     "databricks.txt": "deploy databricks --always-on --workers 8 --dry-run",
     "undeploy.txt": "undeploy --dry-run",
     "undeploy-delete-data.txt": "undeploy --delete-data --dry-run",
@@ -103,12 +103,12 @@ def test_what_makes_no_sense_is_said_before_anything_is_asked(line: str, status:
 
 
 def test_the_template_fits_into_a_request_and_takes_what_it_is_told() -> None:
-    body = stacks.template()
+    body = templates.template()
     assert len(body.encode()) <= 51_200, (
         "CloudFormation takes no longer template but from a bucket, and there is none yet"
     )
     told = {*deployment.parameters(PLAN, "b"), *emr.parameters(Plan("emr", "eu-west-1", workers=Workers(1, 90)))}
-    assert told | {*emr.scheduled(PLAN, "b", "v")} <= stacks.takes(body)
+    assert told | {*emr.scheduled(PLAN, "b", "v")} <= templates.takes(body)
 
 
 def test_stream_and_refresh_run_alike_on_the_same_files() -> None:
@@ -121,7 +121,7 @@ def test_stream_and_refresh_run_alike_on_the_same_files() -> None:
     )
     assert alike == other
     assert re.fullmatch(
-        re.search(r"RefreshSparkParameters:\n.*\n.*\n +AllowedPattern: '(.*)'", stacks.template())[1], refresh
+        re.search(r"RefreshSparkParameters:\n.*\n.*\n +AllowedPattern: '(.*)'", templates.template())[1], refresh
     )  # type: ignore[index]
     assert len(refresh) < 4096  # of a parameter's value, CloudFormation takes no more
 
@@ -298,7 +298,7 @@ def test_what_aws_refuses_is_one_message(error: Any, says: str) -> None:
 )
 def test_a_bucket_that_is_not_ours_or_not_here_is_refused(answer: Any, says: str) -> None:
     with pytest.raises(CloudError, match=says):
-        deployment.check_bucket(Rehearsal("eu-west-1", {("s3", "head_bucket"): answer}), "fruits-1-eu-west-1")
+        buckets.is_there(Rehearsal("eu-west-1", {("s3", "head_bucket"): answer}), "fruits-1-eu-west-1")
 
 
 def test_a_rehearsal_holds_requests_to_what_aws_takes() -> None:
@@ -332,14 +332,14 @@ def test_an_installed_package_brings_what_a_deployment_reads(tmp_path: Path) -> 
     wheel = build_wheel(str(tmp_path))
     zipfile.ZipFile(tmp_path / wheel).extractall(tmp_path / "installed")
     code = (
-        "from scripts.deployment import databricks, prices, stack; "
-        "print(databricks.BUNDLE, stack.__file__, len(stack.template()), prices.prices()['s3']['gb_month'] > 0)"
+        "from scripts.deployment import databricks, prices, templates; "
+        "print(databricks.BUNDLE, templates.__file__, len(templates.template()), prices.prices()['s3']['gb_month'] > 0)"
     )
     place = {**os.environ, "PYTHONPATH": str(tmp_path / "installed"), "HOME": str(tmp_path)}
     ran = subprocess.run([sys.executable, "-P", "-c", code], cwd=tmp_path, env=place, capture_output=True, text=True)
     bundle, module, length, priced = ran.stdout.split()
     assert all(path.startswith(str(tmp_path / "installed")) for path in (bundle, module)), ran
-    assert (Path(bundle, "databricks.yml").is_file(), int(length), priced) == (True, len(stacks.template()), "True")
+    assert (Path(bundle, "databricks.yml").is_file(), int(length), priced) == (True, len(templates.template()), "True")
 
 
 def test_a_key_that_waits_for_its_end_is_not_left() -> None:

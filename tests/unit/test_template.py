@@ -402,8 +402,13 @@ def test_only_this_bucket_fills_the_queue_and_only_this_account_s_alarms_the_top
     ask = ("sns:Publish", TOPIC, "cloudwatch.amazonaws.com")
     assert topic.allow(*ask, aws__SourceAccount=ACCOUNT, aws__SourceArn=alarm)
     assert not topic.allow(*ask, aws__SourceAccount="999999999999", aws__SourceArn=alarm)
-    assert not topic.allow("sns:Publish", TOPIC, "events.amazonaws.com", aws__SourceAccount=ACCOUNT)
-    assert keeping().roles["events"].allow("sns:Publish", TOPIC)
+    # EventBridge says nothing of who asks: neither topic nor key may want to hear it.
+    assert topic.allow("sns:Publish", TOPIC, "events.amazonaws.com")
+    assert all("RoleArn" not in target for target in keeping().properties["Deaths"]["Targets"])
+    key = Policies.of([keeping().properties["Key"]["KeyPolicy"]])
+    use = ("kms:GenerateDataKey*", "*", "events.amazonaws.com")
+    assert key.allow(*use, kms__EncryptionContext__aws__sns__topicArn=TOPIC)
+    assert not key.allow(*use, kms__EncryptionContext__aws__sns__topicArn=f"{TOPIC}-of-others")
 
 
 # ---- What runs by itself ----
