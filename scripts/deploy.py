@@ -48,8 +48,8 @@ def ec2(**options: Any) -> None:
     """Onto a cluster of EMR on EC2, which featurizes what waits, refits PCA and ends.
 
     The machines of driver and HDFS are on demand, one each; the others are spot machines, as many as there is work for.
-    They need a --subnet of yours with a way to S3 and SQS, which bears the tag
-    for-use-with-amazon-emr-managed-policies=true.
+    They need a --subnet of yours with a way to S3 and SQS. It bears the tag
+    for-use-with-amazon-emr-managed-policies=true, and so do its VPC and each --security-group.
 
     \b
     fruits deploy ec2 --subnet subnet-0a1b2c3d --dry-run

@@ -113,7 +113,11 @@ _JOBS = (
         "yours; without, it lists the landing zone.",
     ),
     click.option(
-        "--security-group", "security_groups", multiple=True, metavar="ID", help="In those subnets; repeatable."
+        "--security-group",
+        "security_groups",
+        multiple=True,
+        metavar="ID",
+        help="One of the machines' there; repeatable.",
     ),
     click.option(
         "--profile",

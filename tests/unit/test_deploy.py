@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from click.testing import CliRunner, Result
 from hatchling.build import build_wheel
 
 from conf.errors import CloudError, SettingsError
-from scripts.deployment import buckets, deployment, emr, rehearsals, teardown, templates
+from scripts.deployment import buckets, deployment, ec2, emr, rehearsals, teardown, templates
 from scripts.deployment import stack as stacks
 from scripts.deployment.costs import machines
 from scripts.deployment.failures import explain
@@ -138,6 +139,48 @@ def test_more_workers_are_given_more_room() -> None:
     few, many = (emr.parameters(Plan("emr", "eu-west-1", workers=Workers(1, most))) for most in (4, 40))
     assert "MaximumVcpu" not in few
     assert (many["MaximumVcpu"], many["MaximumMemoryGb"]) == ("86", "344")
+
+
+CLUSTER = {
+    **{name: "arn:aws:iam::1:role/r" for name in ("ServiceRoleArn", "InstanceProfileArn")},
+    "SecurityConfiguration": "s",
+}
+
+
+def cluster(**told: Any) -> dict[str, Any]:
+    plan = Plan("ec2", "eu-west-1", subnets=("subnet-1",), **told)
+    return ec2.cluster_request(plan, Stack("", MADE | CLUSTER), "1")
+
+
+@pytest.mark.parametrize(("dies", "goes_on"), [("stream", "refresh"), ("refresh", "stream")])
+def test_a_cluster_that_stays_up_ends_with_the_first_of_its_jobs(tmp_path: Path, dies: str, goes_on: str) -> None:
+    (step,) = cluster(stays_up=True)["Steps"]
+    assert step["ActionOnFailure"] == "TERMINATE_CLUSTER"
+    submit = tmp_path / "spark-submit"
+    submit.write_text(
+        f'#!/bin/sh\ncase "$*" in *"/run.py {dies} "*) exit 3;; *"/run.py {goes_on} "*) exec sleep 600;; esac\n'
+    )
+    submit.chmod(0o755)
+    place = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    ran = subprocess.Popen(step["HadoopJarStep"]["Args"], env=place, start_new_session=True)
+    try:
+        assert ran.wait(timeout=60) == 3
+    finally:
+        os.killpg(ran.pid, signal.SIGKILL)
+
+
+def test_a_cluster_is_never_asked_for_no_machine_and_may_go_without() -> None:
+    for least, asked, kept in ((0, 1, 1), (2, 2, 3)):
+        request = cluster(workers=Workers(least, 4))
+        *_, tasks = request["Instances"]["InstanceFleets"]
+        limits = request["ManagedScalingPolicy"]["ComputeLimits"]
+        assert (tasks["TargetSpotCapacity"], limits["MinimumCapacityUnits"]) == (asked, kept)
+        assert limits["MaximumCapacityUnits"] == 5
+
+
+def test_a_bucket_of_another_name_can_be_named_in_a_dry_run() -> None:
+    said = run("undeploy --bucket others --delete-data --dry-run")
+    assert (said.exit_code, "s3 delete_bucket" in said.stdout) == (0, True), said.output
 
 
 def test_what_it_costs_grows_with_the_workers() -> None:
@@ -347,7 +390,7 @@ def test_a_key_that_waits_for_its_end_is_not_left() -> None:
         told = {
             ("resourcegroupstaggingapi", "get_resources"): {
                 "ResourceTagMappingList": [
-                    {"ResourceARN": arn} for arn in ("arn:aws:kms:eu-west-1:1:key/k", "arn:aws:s3:::kept")
+                    {"ResourceARN": arn} for arn in ("arn:aws:kms:eu-west-1:1:key/k", "arn:aws-eusc:s3:::kept")
                 ]
             },
             ("kms", "describe_key"): {"KeyMetadata": {"KeyState": state}},

@@ -51,7 +51,7 @@ class Asked:
     options: dict[str, str]
     words: list[str]
     """All of them, as one option may take several."""
-    given: dict[str, Any]
+    given: Any
     """The request, where it came from a file."""
 
     @property
@@ -87,7 +87,7 @@ def blocks() -> list[tuple[str, str]]:
     return _BLOCK.findall(PAGE.read_text(encoding="utf-8"))
 
 
-def of_aws(words: list[str], given: dict[str, Any] | None = None) -> Asked:
+def of_aws(words: list[str], given: Any = None) -> Asked:
     service, operation, *rest = words
     options: dict[str, str] = {}
     for word, value in zip(rest, [*rest[1:], "--"], strict=True):
@@ -176,11 +176,30 @@ def test_the_schedule_of_the_refresh_is_the_one_that_our_command_makes(asked: li
     calls = json.loads(shown.stdout.replace("<account>", "123456789012").replace("<hash>", "0123456789ab"))
     *_, last = (call["parameters"] for call in calls if call["operation"] == "create_change_set")
     its = {one["ParameterKey"]: one["ParameterValue"] for one in last["Parameters"]}
-    *_, update = (one for one in asked if one.name == "cloudformation deploy")
+    _, update, end = (one for one in asked if one.name == "cloudformation deploy")
+    assert "RefreshEnabled=false" in end.words
     mine = dict(word.split("=", 1) for word in update.words if word.startswith(("Artefacts", "Refresh")))
     assert spark(mine.pop("RefreshSparkParameters")) == spark(its["RefreshSparkParameters"])
     assert mine.items() <= its.items()
     assert len(mine) == 3
+
+
+def test_the_cluster_is_the_one_that_our_command_starts(asked: list[Asked]) -> None:
+    shown = CliRunner().invoke(fruits, ["deploy", "ec2", "--subnet", "subnet-0a1b2c3d", "--dry-run", "--json"])
+    # Whatever the stack tells, the stand-in tells a number.
+    text = re.sub("<account>|<queue>|/fruits/fruits", "123456789012", shown.stdout).replace("<hash>", "0123456789ab")
+    (its,) = (call["parameters"] for call in json.loads(text) if call["operation"] == "run_job_flow")
+    mine = next(one for one in asked if one.name == CREATE_CLUSTER)
+    told = {name: mine.options[name] for name in ("instance-fleets", "configurations")}
+    assert json.loads(told["instance-fleets"]) == its["Instances"]["InstanceFleets"]
+    assert json.loads(told["configurations"]) == its["Configurations"]
+    assert json.loads(mine.options["managed-scaling-policy"]) == its["ManagedScalingPolicy"]
+    assert json.loads(mine.options["monitoring-configuration"]) == its["MonitoringConfiguration"]
+    assert mine.options["auto-termination-policy"] == f"IdleTimeout={its['AutoTerminationPolicy']['IdleTimeout']}"
+    assert mine.options["release-label"] == its["ReleaseLabel"]
+    by_hand = [(step["Name"], step["ActionOnFailure"], set(step["Args"])) for step in mine.given]
+    ours = [(step["Name"], step["ActionOnFailure"], set(step["HadoopJarStep"]["Args"])) for step in its["Steps"]]
+    assert by_hand == ours
 
 
 def spark(parameters: str) -> set[str]:

@@ -285,6 +285,15 @@ def test_photographs_are_deleted_by_the_stream_alone_and_only_where_somebody_wan
     assert may == {name: archive and name == "stream" for name in may}
 
 
+def test_a_photograph_is_erased_as_it_was_wherever_it_lies() -> None:
+    """What is deleted only as long as it is the same has to be readable as well."""
+    for stack in (emr, ec2, databricks):
+        role = stack().roles["instance" if stack is ec2 else "stream"]
+        for key in ("landing/1.jpg", "archive/1.jpg"):
+            assert role.allow(READ, f"{BUCKET}/{key}")
+            assert role.allow(DELETE, f"{BUCKET}/{key}")
+
+
 def test_the_archive_is_written_only_where_there_is_one() -> None:
     moves = {
         (READ, "archive/1"),
