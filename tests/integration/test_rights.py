@@ -119,4 +119,9 @@ def test_each_job_gets_by_with_its_role(spark: "SparkSession", store: Store, bas
         stream(spark, settings, once=True)
     assert ("s3:DeleteObject", f"{BUCKET}/archive/") in {(action, place[: len(BUCKET) + 9]) for action, place in asked}
     assert refused(created(*network, "Clean=archive", "ArchiveDays=365").roles["stream"], asked) == set()
+    # Where nothing is moved there any more, what lies in the archive can be forgotten all the same.
+    forgetful = created(*network).roles["stream"]
+    assert {place for _, place in refused(forgetful, asked)} & {
+        place for action, place in asked if "Delete" in action
+    } == set()
     assert refused(careful["stream"], asked)
