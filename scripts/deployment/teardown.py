@@ -75,8 +75,8 @@ def undeploy(
             f"The stack {name} in {cloud.region} is not one that `fruits deploy` has made: it stays. "
             "Look at --name and --region."
         )
-    is_own = stack is not None and bucket == stack.bucket
-    # One that is not there has no tag, and needs none.
+    # What a stack was only to have may be anybody's.
+    is_own = stack is not None and bucket == stack.outputs.get("BucketName")
     if delete_data and not is_own and buckets.is_there(cloud, bucket) and not buckets.is_of(cloud, bucket, name):
         raise CloudError(
             f"The bucket {bucket} is not the deployment's: it is not in the stack {name}, nor does it bear the tag "
@@ -103,7 +103,7 @@ def undeploy(
 
 def _pause(cloud: Cloud, name: str, stack: Stack) -> None:
     """Have the schedule start nothing more: an application starts with a job, and can then not be deleted."""
-    if stack.status.endswith("_COMPLETE") and stack.parameters.get("RefreshEnabled") == "true":
+    if stack.is_there and stack.status.endswith("_COMPLETE") and stack.parameters.get("RefreshEnabled") == "true":
         cloud.tell("Ending the schedule")
         body = cloud.ask("cloudformation", "get_template", StackName=name)["TemplateBody"]
         # Where that fails the deletion may do, and else says why not.

@@ -141,6 +141,7 @@ def test_more_workers_are_given_more_room() -> None:
     assert (many["MaximumVcpu"], many["MaximumMemoryGb"]) == ("86", "344")
 
 
+HOPES = {"BucketName": "others", "RefreshEnabled": "true"}
 CLUSTER = {
     **{name: "arn:aws:iam::1:role/r" for name in ("ServiceRoleArn", "InstanceProfileArn")},
     "SecurityConfiguration": "s",
@@ -176,6 +177,19 @@ def test_a_cluster_is_never_asked_for_no_machine_and_may_go_without() -> None:
         limits = request["ManagedScalingPolicy"]["ComputeLimits"]
         assert (tasks["TargetSpotCapacity"], limits["MinimumCapacityUnits"]) == (asked, kept)
         assert limits["MaximumCapacityUnits"] == 5
+
+
+def test_a_stack_that_never_came_to_be_has_no_bucket_to_delete_and_is_not_made_again() -> None:
+    told = [{"ParameterKey": name, "ParameterValue": value} for name, value in HOPES.items()]
+    failed = {"Stacks": [described("ROLLBACK_COMPLETE")["Stacks"][0] | {"Parameters": told}]}
+    calls: list[Call] = []
+    gone = CloudError("Stack with id fruits does not exist", "ValidationError")
+    answers = {("cloudformation", "describe_stacks"): [failed, gone], ("s3", "get_bucket_tagging"): {"TagSet": []}}
+    with pytest.raises(CloudError, match="others is not the deployment's"):
+        teardown.undeploy(Patient("eu-west-1", answers), "fruits", "others", delete_data=True)
+    answers = {("cloudformation", "describe_stacks"): [failed, gone]}
+    teardown.undeploy(Patient("eu-west-1", answers, on_call=calls.append), "fruits", "others", delete_data=False)
+    assert [call.operation for call in calls if call.changes] == ["delete_stack"]
 
 
 def test_a_bucket_of_another_name_can_be_named_in_a_dry_run() -> None:
