@@ -26,6 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from obstore.store import ObjectStore
 
+from conf.holders import Hold, log_key
 from conf.s3 import object_store
 from conf.settings import Storage, load
 from conf.tables import CONTRACT
@@ -38,6 +39,7 @@ _MANIFEST, _FILE = 1000, 100_000
 _REFUSED = 100
 _TYPES = {pa.string(): "string", pa.int64(): "long"}
 _LANDED = datetime(2026, 5, 4, tzinfo=UTC)
+_STREAM, _REFRESH = Hold(_LANDED, "stream", "1", 1, "a-host"), Hold(_LANDED, "refresh", "2", 1, "a-host")
 
 
 def main() -> None:
@@ -74,10 +76,12 @@ def write_store(storage: Storage, objects: int) -> None:
     pieces = [range(start, min(start + _FILE, objects)) for start in range(0, objects, _FILE)]
     good = [[one for one in piece if one % _REFUSED] for piece in pieces]
     bad = [[one for one in piece if not one % _REFUSED] for piece in pieces]
-    _commit(store, storage, "features", [_rows(numbers) for numbers in good])
-    _commit(store, storage, "rejects", [_rows(numbers) for numbers in bad])
-    _commit(store, storage, "reduced", [_reduced(numbers) for numbers in good])
-    _commit(store, storage, "pca_models", [pa.table({"pca_version": pa.array([1], pa.int64())})])
+    for hold in (_STREAM, _REFRESH):
+        obstore.put(store, log_key(storage, hold), b"")
+    _commit(store, storage, "features", [_rows(numbers) for numbers in good], _STREAM)
+    _commit(store, storage, "rejects", [_rows(numbers) for numbers in bad], _STREAM)
+    _commit(store, storage, "reduced", [_reduced(numbers) for numbers in good], _REFRESH)
+    _commit(store, storage, "pca_models", [pa.table({"pca_version": pa.array([1], pa.int64())})], _REFRESH)
     offset = b"v1\n{}\n" + json.dumps({"manifest": len(numbers)}).encode()
     obstore.put(store, storage.state_key("checkpoint/offsets/0"), offset)
     obstore.put(store, storage.state_key("checkpoint/commits/0"), b"v1\n{}")
@@ -100,7 +104,7 @@ def measure(storage: Storage, objects: int) -> dict[str, Any]:
     return {"objects": objects, "seconds": seconds, "peak_mb": peak}
 
 
-def _commit(store: ObjectStore, storage: Storage, table: str, files: list[pa.Table]) -> None:
+def _commit(store: ObjectStore, storage: Storage, table: str, files: list[pa.Table], by: Hold) -> None:
     """A table of these files, in one commit: delta-rs would not let a table have our contract."""
     fields = [
         {"name": field.name, "type": _TYPES[field.type], "nullable": True, "metadata": {}} for field in files[0].schema
@@ -113,6 +117,7 @@ def _commit(store: ObjectStore, storage: Storage, table: str, files: list[pa.Tab
         "configuration": {"fruits.contract": CONTRACT},
     }
     actions: list[dict[str, Any]] = [
+        {"commitInfo": {"userMetadata": by.signature()}},
         {"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}},
         {"metaData": metadata},
     ]

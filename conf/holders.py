@@ -44,6 +44,12 @@ class Hold:
         told = asdict(self) | {"since": self.since.isoformat()}
         return json.dumps(told if batch is None else told | {"batch": batch})
 
+    @property
+    def entry(self) -> str:
+        """Its name in the log."""
+        host = re.sub(r"[^A-Za-z0-9.-]", "-", self.host)
+        return f"{self.since.astimezone(UTC):{_SINCE}}_{self.job}_{self.run}_{self.pid}_{host}"
+
     def __str__(self) -> str:
         return f"{self.job}, process {self.pid} on {self.host}"
 
@@ -62,10 +68,10 @@ class Signature:
         try:
             told = json.loads(text or "")
             batch = told.pop("batch", None)
-            since = datetime.fromisoformat(told.pop("since"))
-            hold = Hold(since, told.pop("job"), str(told.pop("run")), int(told.pop("pid")), str(told.pop("host")))
+            since, job = datetime.fromisoformat(told.pop("since")).astimezone(UTC), cast(Job, str(told.pop("job")))
+            hold = Hold(since, job, str(told.pop("run")), int(told.pop("pid")), str(told.pop("host")))
             return cls(hold, None if batch is None else int(batch))
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
             return None
 
 
@@ -83,8 +89,7 @@ def signed(spark: "SparkSession", hold: Hold) -> Iterator[None]:
 
 def log_key(storage: Storage, hold: Hold) -> str:
     """Key of an entry of the log."""
-    host = re.sub(r"[^A-Za-z0-9.-]", "-", hold.host)
-    return storage.state_key(f"leases/{hold.since.astimezone(UTC):{_SINCE}}_{hold.job}_{hold.run}_{hold.pid}_{host}")
+    return storage.state_key(f"leases/{hold.entry}")
 
 
 def holds(store: ObjectStore, storage: Storage) -> list[Hold]:

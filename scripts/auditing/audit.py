@@ -1,26 +1,25 @@
 """An audit of a store: the findings, and what they were found in."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pydantic import ConfigDict
 
 from conf.commits import Commit
+from conf.forgetting import requests
 from conf.holders import Hold
 from conf.s3 import check_bucket, object_store
 from conf.settings import Storage
 from scripts.auditing.entries import Entries, check_entries
-from scripts.auditing.pins import asking, being_forgotten, pin
+from scripts.auditing.pins import asking, pin
 from scripts.auditing.vectors import Vectors, check_vectors
 from scripts.auditing.writers import check_writers
 from scripts.findings import Finding, Severity
 
-# What a forgetting makes and unmakes.
-_PASSING = {"missing", "foreign", "unlisted", "orphaned", "model_lost"}
 _UNDER_WAY = Finding(
     "forgetting",
     Severity.NOTE,
-    "Photographs wait to be forgotten, or are being: rows may seem to be lacking, or strange.",
+    "Photographs wait to be forgotten, or are being: what is left of these, and of no others, is passed over.",
     "fruits forget --resume, then audit again",
 )
 
@@ -70,13 +69,7 @@ def audit(storage: Storage, newest: int) -> Audit:
         entries, lost = check_entries(pins, connection)
         vectors, apart = check_vectors(pins, connection)
     holders, commits, strange = check_writers(pins, newest)
-    findings = (*lost, *apart, *strange)
-    # What takes photographs out of one place after another may have been met in the middle.
-    if pins.forgetting | being_forgotten(storage, pins.store):
-        findings = (
-            _UNDER_WAY,
-            *(replace(one, severity=Severity.NOTE) if one.code in _PASSING else one for one in findings),
-        )
+    passed_over = (_UNDER_WAY,) if pins.going or requests(pins.store, storage) else ()
     return Audit(
         storage.uri("", "s3"),
         at,
@@ -85,5 +78,5 @@ def audit(storage: Storage, newest: int) -> Audit:
         vectors,
         tuple(holders),
         tuple(commits),
-        findings,
+        (*passed_over, *lost, *apart, *strange),
     )

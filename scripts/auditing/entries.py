@@ -10,7 +10,7 @@ import pyarrow as pa
 from conf.delta import reading
 from conf.errors import ContractError
 from conf.naming import naming_of
-from scripts.auditing.pins import Pins
+from scripts.auditing.pins import Pins, pass_over
 from scripts.auditing.wrong import LOST, RESTORE, SHOWN, examples, wrong
 from scripts.findings import Finding
 from streaming import leaving
@@ -29,6 +29,7 @@ _ODD = """
         WHEN listed > found AND manifest > $done THEN 'under_way'
         WHEN listed > found AND manifest <= $rebuilt THEN 'given_up'
         WHEN listed > found AND manifest <= $expired THEN 'expired'
+        WHEN goes AND (listed > found OR listed = 0) THEN 'going'
         WHEN listed > found THEN 'missing'
         WHEN manifest NOT IN (FROM there) AND found = 1 THEN 'untold'
         WHEN listed = 0 AND manifest IN (FROM there) THEN 'foreign'
@@ -42,6 +43,7 @@ _ODD = """
         )
         GROUP BY ALL HAVING listed <> found
     )
+    LEFT JOIN (SELECT key, etag, true AS goes FROM going) USING (key, etag)
 """
 _SAYS = {
     "missing": ("object version", "that manifests list: their micro-batches ended, and no table has them", LOST),
@@ -70,6 +72,8 @@ class Entries:
     """Entries that are no row, of manifests of which rows of rejects have left for their age."""
     forgotten: int
     """Entries that are in no manifest any more, as `fruits forget` took them out."""
+    going: int
+    """Entries without a row, and rows without an entry, of what `fruits forget` is taking out."""
 
 
 def check_entries(pins: Pins, connection: duckdb.DuckDBPyConnection) -> tuple[Entries, list[Finding]]:
@@ -85,6 +89,7 @@ def check_entries(pins: Pins, connection: duckdb.DuckDBPyConnection) -> tuple[En
     storage = pins.storage
     saved = newest_saved(pins.store, storage)
     there, findings, forgotten = _enter(pins, connection)
+    pass_over(pins, connection)
     gone = sorted(set(range(max(saved.last, pins.rebuilt) + 1, pins.done + 1)) - there - findings.keys())
     with reading(pins.storage):
         connection.execute(_ODD, {"done": pins.done, "rebuilt": pins.rebuilt, "expired": expired(pins.store, storage)})
@@ -107,7 +112,8 @@ def check_entries(pins: Pins, connection: duckdb.DuckDBPyConnection) -> tuple[En
         found.append(wrong("unlisted", strangers, "row", what, LOST, first))
     under_way, given_up = kinds.get("under_way", 0), kinds.get("given_up", 0)
     vouched = kinds.get("untold", 0) - strangers
-    return Entries(listed, features, rejects, under_way, vouched, given_up, kinds.get("expired", 0), forgotten), found
+    passed = kinds.get("expired", 0), forgotten, kinds.get("going", 0)
+    return Entries(listed, features, rejects, under_way, vouched, given_up, *passed), found
 
 
 def _enter(pins: Pins, connection: duckdb.DuckDBPyConnection) -> tuple[set[int], dict[int, Finding], int]:

@@ -17,11 +17,11 @@ from obstore.store import ObjectStore
 
 from conf.delta import dataset, open_tables
 from conf.errors import StorageError
-from conf.forgetting import requests
+from conf.forgetting import Name, requests
 from conf.s3 import check_bucket
 from conf.settings import Storage
 from conf.tables import NAMES
-from streaming import checkpoint, leaving
+from streaming import checkpoint
 from streaming.ledger import rebuilt_as_of
 
 # What an audit takes of memory for sorting; the rest goes through a temporary folder.
@@ -40,8 +40,8 @@ class Pins:
     """The manifest up to which the state was made anew from the tables; what those before list was given up."""
     tables: dict[str, DeltaTable]
     """Those that exist, as they were then."""
-    forgetting: frozenset[str]
-    """Requests to forget photographs that wait or are being carried out."""
+    going: frozenset[Name]
+    """Rows that were being forgotten by then."""
 
     @property
     def versions(self) -> dict[str, int]:
@@ -59,20 +59,29 @@ def pin(storage: Storage, store: ObjectStore) -> Pins:
     ContractError
         Where a table is of another contract, or the checkpoint is damaged.
     """
-    forgetting = being_forgotten(storage, store)
+    going = _being_forgotten(storage, store)
     done = checkpoint.last_done(store, storage.state_key("checkpoint"))
     rebuilt = rebuilt_as_of(store, storage)
     found = dict(zip(["reduced"], open_tables(storage, "reduced"), strict=True))
     others = [name for name in NAMES if name != "reduced"]
     found |= zip(others, open_tables(storage, *others), strict=True)
     tables = {name: opened for name in NAMES if (opened := found[name]) is not None}
-    return Pins(storage, store, done.manifest if done else 0, rebuilt, tables, forgetting)
+    return Pins(storage, store, done.manifest if done else 0, rebuilt, tables, going)
 
 
-def being_forgotten(storage: Storage, store: ObjectStore) -> frozenset[str]:
-    """Requests to forget photographs that wait or are being carried out, by their names."""
-    waiting = {request.id for request in requests(store, storage)}
-    return frozenset(waiting | leaving.read(store, storage).under_way.keys())
+def pass_over(pins: Pins, connection: duckdb.DuckDBPyConnection) -> None:
+    """Register as `going` the rows that are being forgotten: they may be met in one place and not in another.
+
+    To be called when all else is read: what begins to be forgotten after that was met as it had been.
+    """
+    names = sorted(pins.going | _being_forgotten(pins.storage, pins.store))
+    columns = {"key": [key for key, _ in names], "etag": [etag for _, etag in names]}
+    connection.register("going", pa.table(columns, pa.schema(_NAME)))
+
+
+def _being_forgotten(storage: Storage, store: ObjectStore) -> frozenset[Name]:
+    plans = (request.plan for request in requests(store, storage))
+    return frozenset(name for plan in plans if plan for name in plan.rows)
 
 
 @contextmanager
@@ -101,10 +110,11 @@ def asking(pins: Pins) -> Iterator[duckdb.DuckDBPyConnection]:
             raise StorageError(f"The tables below {pins.storage.uri('tables/')} cannot be read: {says}") from None
 
 
-_ROW = {"key": pa.string(), "etag": pa.string(), "manifest": pa.int64()}
+_NAME = {"key": pa.string(), "etag": pa.string()}
+_ROW = _NAME | {"manifest": pa.int64()}
 _EMPTY = {
     "features": _ROW,
     "rejects": _ROW,
-    "reduced": {"key": pa.string(), "etag": pa.string(), "pca_version": pa.int64()},
+    "reduced": _NAME | {"pca_version": pa.int64()},
     "pca_models": {"pca_version": pa.int64()},
 }

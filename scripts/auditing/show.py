@@ -44,6 +44,7 @@ def _counts(found: Audit) -> Table:
         ("given up", entries.given_up, "entries from before the state was made anew from the tables"),
         ("expired", entries.expired, "entries of manifests whose old rows of rejects were deleted"),
         ("forgotten", entries.forgotten, "entries that `fruits forget` took out"),
+        ("being forgotten", entries.going, "entries without a row, and rows without an entry"),
         ("reduced", vectors.reduced, f"of PCA version {of}" if of else ""),
         ("leases", len(found.holders), "times that a stream or a refresh has begun, as far as the log goes back"),
     ]
@@ -52,15 +53,15 @@ def _counts(found: Audit) -> Table:
     table.add_column(justify="right")
     table.add_column(overflow="fold")
     for name, number, remark in rows:
-        if number or name not in ("vouched for", "given up", "expired", "forgotten"):
+        if number or name not in ("vouched for", "given up", "expired", "forgotten", "being forgotten"):
             table.add_row(name, str(number), remark)
     return table
 
 
 def _writers(found: Audit) -> Iterator[Text | Table]:
     """Each writer, with what it has committed to which table, in order of the first."""
-    runs = {hold.run for hold in found.holders}
-    for who, made in _grouped(found.commits, lambda commit: _who(commit, runs)).items():
+    known = {hold.entry for hold in found.holders}
+    for who, made in _grouped(found.commits, lambda commit: _who(commit, known)).items():
         yield Text()
         yield Text.assemble((who, "bold"), f", {clock(made[0].at)} to {clock(made[-1].at)}")
         table = Table(box=None, show_header=False, padding=(0, 1, 0, 2))
@@ -77,7 +78,7 @@ def _grouped(commits: Sequence[Commit], name: Callable[[Commit], str]) -> dict[s
     return groups
 
 
-def _who(commit: Commit, runs: Collection[str]) -> str:
+def _who(commit: Commit, known: Collection[str]) -> str:
     if commit.by is None:
         return printable(f"unsigned ({commit.engine or 'engine not told'})")
-    return printable(f"{commit.by.hold}{'' if commit.by.hold.run in runs else ', who is in no log of leases'}")
+    return printable(f"{commit.by.hold}{'' if commit.by.hold.entry in known else ', who is in no log of leases'}")

@@ -10,6 +10,15 @@ from scripts.auditing.wrong import wrong
 from scripts.findings import Finding, Severity
 
 _WHO = "see who else may write the bucket; docs/operations.md, Who wrote what"
+_SAYS = {
+    "unsigned": ("that nobody signed", _WHO),
+    "unlogged": (
+        "by a holder whom the log of the leases does not have",
+        "if state/leases/ lost anything, restore it from a copy; docs/operations.md, Who wrote what",
+    ),
+    "wrong_job": ("by a job whose table it is not", _WHO),
+    "late": ("by a holder whose lease another had taken over", "docs/operations.md, The lease"),
+}
 _JOBS: dict[str, Job] = {"features": "stream", "rejects": "stream", "reduced": "refresh", "pca_models": "refresh"}
 
 
@@ -28,29 +37,23 @@ def check_writers(pins: Pins, newest: int) -> tuple[list[Hold], list[Commit], li
     ]
     # After the commits, so that who made them has held a lease by now.
     log = holds(pins.store, pins.storage)
-    runs = {hold.run: hold for hold in log}
-    # Commits from before there was a log are of an earlier version of Fruits!.
-    begun = {hold.job: hold.since for hold in reversed(log)}
-    unsigned = [
-        commit
-        for commit in commits
-        if (since := begun.get(_JOBS[commit.table])) and commit.at.replace(microsecond=0) > since
-        if commit.by is None or commit.by.hold.run not in runs
+    known, successors = {hold.entry for hold in log}, _successors(log)
+    signed = [(commit, commit.by.hold) for commit in commits if commit.by]
+    found = {
+        "unsigned": [commit for commit in commits if not commit.by],
+        "unlogged": [commit for commit, hold in signed if hold.entry not in known],
+        "wrong_job": [commit for commit, hold in signed if hold.job != _JOBS[commit.table]],
+        "late": [
+            commit
+            for commit, hold in signed
+            if (taken := successors.get(hold.run)) and commit.at.replace(microsecond=0) > taken
+        ],
+    }
+    findings = [
+        wrong(code, len(such), "commit", *_SAYS[code], _named(such), Severity.WARNING)
+        for code, such in found.items()
+        if such
     ]
-    successors = _successors(log)
-    late = [
-        commit
-        for commit in commits
-        if commit.by and (taken := successors.get(commit.by.hold.run)) and commit.at.replace(microsecond=0) > taken
-    ]
-    findings = []
-    if unsigned:
-        what = "by nobody who held a lease"
-        findings.append(wrong("unsigned", len(unsigned), "commit", what, _WHO, _named(unsigned), Severity.WARNING))
-    if late:
-        what = "by a holder whose lease another had taken over"
-        do = "docs/operations.md, The lease"
-        findings.append(wrong("late", len(late), "commit", what, do, _named(late), Severity.WARNING))
     return log, sorted(commits, key=lambda commit: commit.at), findings
 
 

@@ -17,12 +17,14 @@ from obstore.store import ObjectStore
 from batch.refresh import run as refresh
 from conf import forgetting
 from conf.errors import ContractError
-from conf.forgetting import Asked, Request
+from conf.forgetting import Asked, Plan, Request
 from conf.holders import Hold, holds, log_key
 from conf.lease import Lease
 from conf.s3 import object_store
 from conf.settings import Settings, Storage
 from scripts.auditing.audit import Audit, audit
+from scripts.auditing.pins import asking, pin
+from scripts.auditing.vectors import check_vectors
 from scripts.drop import drop
 from scripts.fruit_photos import draw_bad_objects, draw_photos
 from scripts.fruits import fruits
@@ -40,7 +42,9 @@ if TYPE_CHECKING:
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+TODAY = datetime(2026, 5, 4, tzinfo=UTC)
 FIRST, SECOND = Hold(LONG_AGO, "stream", "a1", 7, "a-host"), Hold(LONG_AGO + timedelta(days=1), "refresh", "b2", 8, "b")
+STRANGER = Landed("landing/apple/stranger.jpg", "0", 1, LONG_AGO)
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class Store:
     @classmethod
     def make(cls, storage: Storage) -> "Store":
         made = cls(storage, object_store(storage))
+        made.held_by(FIRST, SECOND)
         for number in (1, 2, 3):
             made.list(number)
         for number in (1, 2):
@@ -89,6 +94,10 @@ class Store:
     def delete(self, name: str) -> None:
         obstore.delete(self.store, self.storage.state_key(name))
 
+    def lose_log_of(self, *holders: Hold) -> None:
+        for hold in holders:
+            obstore.delete(self.store, log_key(self.storage, hold))
+
     def held_by(self, *holders: Hold) -> None:
         for hold in holders:
             obstore.put(self.store, log_key(self.storage, hold), b"")
@@ -119,7 +128,6 @@ def codes(found: Audit) -> list[str]:
 
 
 def test_a_store_in_order_has_no_finding_and_is_told_as_it_is(store: Store) -> None:
-    store.held_by(FIRST, SECOND)
     found = store.audit()
     assert codes(found) == []
     entries = found.entries
@@ -155,15 +163,15 @@ def _be_in_both_tables(store: Store) -> None:
 
 
 def _add_a_row(store: Store) -> None:
-    store.write("features", 2, Landed("landing/apple/stranger.jpg", "0", 1, LONG_AGO))
+    store.write("features", 2, STRANGER)
 
 
 def _add_a_row_to_what_is_under_way(store: Store) -> None:
-    store.write("features", 3, Landed("landing/apple/stranger.jpg", "0", 1, LONG_AGO))
+    store.write("features", 3, STRANGER)
 
 
 def _add_a_row_of_no_manifest(store: Store) -> None:
-    store.write("features", 9, Landed("landing/apple/stranger.jpg", "0", 1, LONG_AGO))
+    store.write("features", 9, STRANGER)
 
 
 def _lose_a_manifest(store: Store) -> None:
@@ -225,7 +233,7 @@ def test_operations_explains_every_finding_of_the_table_above() -> None:
     for code in {code for _, codes, _ in BROKEN for code in codes}:
         assert f"| `{code}` | failed |" in explained
     assert "| `forgetting` | note |" in explained
-    for code in ("unsigned", "late"):
+    for code in ("unsigned", "unlogged", "wrong_job", "late"):
         assert f"| `{code}` | warning |" in explained
 
 
@@ -234,7 +242,7 @@ def test_the_sum_of_all_manifests_vouches_for_rows_whose_manifest_is_gone(store:
     store.delete("manifests/000000000001.jsonl")
     found = store.audit()
     assert (codes(found), found.entries.vouched) == ([], 3)
-    store.write("features", 1, Landed("landing/apple/stranger.jpg", "0", 1, LONG_AGO))
+    store.write("features", 1, STRANGER)
     assert codes(store.audit()) == ["unlisted"]
 
 
@@ -248,43 +256,105 @@ def test_what_was_given_up_when_the_state_was_made_anew_is_not_missing(store: St
     assert (codes(found), found.entries.given_up) == ([], 3)
 
 
-def test_entries_that_were_forgotten_leave_no_gap_and_what_is_under_way_is_a_note(store: Store) -> None:
+def begin_to_forget(store: Store, *versions: Landed) -> Request:
+    names = tuple(version.name for version in versions)
+    request = Request.new(Asked(keys=tuple(key for key, _ in names)), names)
+    forgetting.ask(store.store, store.storage, replace(request, plan=Plan(versions=names, rows=names)))
+    return request
+
+
+def test_entries_that_were_forgotten_leave_no_gap_and_what_is_under_way_is_passed_over(store: Store) -> None:
     storage = store.storage
-    request = Request.new(Asked(keys=("landing/apple/1-0.jpg",)), [entries(1)[0].name])
-    forgetting.ask(store.store, storage, request)
+    request = begin_to_forget(store, entries(1)[0])
     leaving.begin(store.store, storage, request.id, 1)
     assert Manifests(store.store, storage.state_key("manifests")).forget(1, {entries(1)[0].name}) == 1
     found = store.audit()
-    assert {(one.code, one.severity) for one in found.findings} == {("forgetting", "note"), ("foreign", "note")}
-    assert found.entries.forgotten == 1
+    assert [(one.code, one.severity) for one in found.findings] == [("forgetting", "note")]
+    assert (found.entries.forgotten, found.entries.going) == (1, 1)
     assert run_command(storage).exit_code == 0
     leaving.end(store.store, storage, request.id)
-    obstore.delete(store.store, [forgetting.request_path(storage, request)])
+    forgotten(store, request)
     (finding,) = store.audit().findings
     assert (finding.code, finding.severity) == ("foreign", "failed"), "a row that should have gone"
 
 
-def test_commits_by_nobody_who_held_a_lease_are_found(store: Store) -> None:
-    store.held_by(FIRST, SECOND)
-    stranger = replace(FIRST, run="c3")
-    store.write("features", 3, *entries(3), by=stranger)
+def forgotten(store: Store, request: Request) -> None:
+    obstore.delete(store.store, [forgetting.request_path(store.storage, request)])
+
+
+@pytest.mark.parametrize(
+    ("break_it", "code", "named"),
+    [
+        (_lack_a_row, "missing", entries(4)[2]),
+        (_add_a_row, "foreign", STRANGER),
+        (_add_a_row_of_no_manifest, "unlisted", STRANGER),
+        (_reduce_what_is_not_there, "orphaned", entries(1)[2]),
+    ],
+)
+def test_a_request_that_waits_hides_what_it_names_and_no_loss_of_anybody_else(
+    store: Store, break_it: Callable[[Store], None], code: str, named: Landed
+) -> None:
+    break_it(store)
+    forgetting.ask(store.store, store.storage, Request.new(Asked(keys=(named.key,)), [named.name]))
+    found = store.audit()
+    assert [(one.code, one.severity) for one in found.findings] == [("forgetting", "note"), (code, "failed")]
+    request = begin_to_forget(store, entries(2)[1])
+    assert codes(store.audit()) == ["forgetting", code]
+    forgotten(store, request)
+    begin_to_forget(store, named)
+    assert codes(store.audit()) == ["forgetting"]
+
+
+def test_a_model_that_goes_while_reduced_moves_on_is_not_lost(store: Store) -> None:
+    then = pin(store.storage, store.store)
+    then = replace(then, tables={name: table for name, table in then.tables.items() if name != "pca_models"})
+    with asking(then) as connection:
+        assert [one.code for one in check_vectors(then, connection)[1]] == ["model_lost"]
+        store.publish(2)
+        take_out = {"remove": {"path": "0.parquet", "dataChange": True, "deletionTimestamp": 0}}
+        log = store.storage.table_key("reduced", f"_delta_log/{2:020}.json")
+        obstore.put(store.store, log, json.dumps(take_out).encode())
+        assert check_vectors(then, connection)[1] == []
+
+
+def test_commits_that_nobody_signed_who_held_a_lease_are_found(store: Store) -> None:
     # One that says nothing of itself; delta-rs's history does not even count it.
-    commit(store.store, store.storage, "rejects", 3, [])
+    commit(store.store, store.storage, "rejects", 3, entries(3))
     (finding,) = store.audit().findings
     assert (finding.code, finding.severity) == ("unsigned", "warning")
-    assert "2 commits by nobody who held a lease: features version 2, rejects version 2" in finding.says
+    assert "1 commit that nobody signed: rejects version 2" in finding.says
+
+
+@pytest.mark.parametrize("stranger", [replace(FIRST, run="c3"), replace(FIRST, pid=9), replace(FIRST, since=TODAY)])
+def test_a_signature_that_is_in_no_log_of_the_leases_is_found(store: Store, stranger: Hold) -> None:
+    store.write("features", 3, *entries(3), by=stranger)
+    (finding,) = store.audit().findings
+    assert (finding.code, finding.severity) == ("unlogged", "warning")
+    assert "1 commit by a holder whom the log of the leases does not have: features version 2" in finding.says
+
+
+@pytest.mark.parametrize(("lost", "commits"), [((FIRST, SECOND), 6), ((FIRST,), 4), ((SECOND,), 2)])
+def test_a_log_of_the_leases_that_is_gone_or_cut_is_a_finding(
+    store: Store, lost: tuple[Hold, ...], commits: int
+) -> None:
+    store.lose_log_of(*lost)
+    (finding,) = store.audit().findings
+    assert (finding.code, finding.severity) == ("unlogged", "warning")
+    assert finding.says.startswith(f"{commits} commits ")
+
+
+def test_a_job_that_writes_a_table_which_is_not_its_own_is_found(store: Store) -> None:
+    store.write("features", 3, *entries(3), by=SECOND)
+    (finding,) = store.audit().findings
+    assert (finding.code, finding.severity) == ("wrong_job", "warning")
+    assert "1 commit by a job whose table it is not: features version 2" in finding.says
 
 
 def test_a_commit_after_its_lease_was_taken_over_is_found(store: Store) -> None:
-    store.held_by(FIRST, SECOND, replace(FIRST, run="c3", since=LONG_AGO + timedelta(days=2)))
+    store.held_by(replace(FIRST, run="c3", since=LONG_AGO + timedelta(days=2)))
     (finding,) = store.audit().findings
     assert (finding.code, finding.severity) == ("late", "warning")
     assert "4 commits by a holder whose lease another had taken over" in finding.says
-
-
-def test_commits_from_before_there_was_a_log_of_leases_are_nobodys_fault(store: Store) -> None:
-    commit(store.store, store.storage, "features", 3, entries(3))
-    assert codes(store.audit()) == []
 
 
 def test_so_many_commits_are_looked_at_as_was_asked(store: Store) -> None:
@@ -305,9 +375,12 @@ def run_command(storage: Storage, *words: str) -> Result:
 def test_the_command_ends_with_what_it_found(store: Store) -> None:
     clean = run_command(store.storage)
     assert (clean.exit_code, clean.stdout.splitlines()[-1]) == (0, "All is well.")
-    assert "stream, process 7 on a-host, who is in no log of leases" in " ".join(clean.stdout.split())
-    store.held_by(FIRST, SECOND)
-    assert "in no log" not in run_command(store.storage).stdout
+    assert "in no log" not in clean.stdout
+    store.lose_log_of(FIRST)
+    unknown = run_command(store.storage)
+    assert unknown.exit_code == 1
+    assert "stream, process 7 on a-host, who is in no log of leases" in " ".join(unknown.stdout.split())
+    store.held_by(FIRST)
     hostile = Landed("landing/apple/\x1b[2J\nnothing is wrong.jpg", "0", 1, LONG_AGO)
     store.write("features", 2, hostile)
     said = run_command(store.storage)

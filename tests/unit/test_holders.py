@@ -16,7 +16,11 @@ def test_a_signature_is_read_back(batch: int | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [None, "", "by hand", "[]", "{}", "12", '{"job": "stream"}', HOLD.signature().replace("4711", '"no"')]
+    "text",
+    [
+        *(None, "", "by hand", "[]", "{}", "12", '{"job": "stream"}', HOLD.signature().replace("4711", '"no"')),
+        HOLD.signature().replace("2026-05-04T10:00:00+00:00", "0001-01-01T00:00:00+09:00"),
+    ],
 )
 def test_what_another_program_says_of_itself_is_no_signature(text: str | None) -> None:
     assert Signature.read(text) is None
