@@ -1,31 +1,31 @@
 """Forgetting what was asked for, in all that is the refresh's: reduced, the PCA models and the sums of the last refit.
 
 For one who holds neither lease: each step takes the refresh's, and may be done twice. The rows of features are gone by
-then. Models that may have seen them go, too: the means of two models and their numbers of rows give away the vector
-that makes the difference.
+then. A refit follows, and every model before it goes: the means of two models and their numbers of rows give away the
+vector that makes the difference, and which of them had seen a row no table tells once its log is cleaned.
 """
 
 import logging
 from collections.abc import Callable
 from contextlib import closing
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from obstore.store import ObjectStore
 
 from batch import kept
-from batch.models import ModelTables
+from batch.models import Model, ModelTables
 from batch.refresh import LEASE_SECONDS, run
 from conf import forgetting
 from conf.delta import open_table
 from conf.erasing import CONNECTIONS, Eraser
-from conf.errors import DataError, SettingsError
+from conf.errors import DataError, SettingsError, TooFewRowsError
 from conf.forgetting import Request
 from conf.holders import signed
 from conf.lease import Lease
 from conf.purge import delete_versions, purge
 from conf.s3 import control_client
-from conf.settings import Pca, Settings
+from conf.settings import Pca, Settings, Storage
+from conf.tables import MODEL
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -46,8 +46,10 @@ def carry_out(spark: "Callable[[], SparkSession]", settings: Settings, store: Ob
     ------
     LeaseError
         Where a refresh is at work.
+    DataError
+        Where PCA cannot be refitted for another reason than too few rows; vectors and models of others stay.
     FruitsError
-        Where the store refuses, or a table is damaged. It stays asked for.
+        Where the store refuses, or a table is damaged. In any case it stays asked for.
     """
     storage = settings.storage
     now = forgetting.read(store, storage, request.id)
@@ -56,7 +58,8 @@ def carry_out(spark: "Callable[[], SparkSession]", settings: Settings, store: Ob
     plan = now.plan
     did: dict[str, Any] = {"versions": {}, "models": 0, "pca_version": None}
     models = ModelTables.open(storage)
-    if plan.found["features"] and models.reduced is not None and models.models is not None:
+    seen = plan.found["features"] or plan.found["reduced"]
+    if seen and models.reduced is not None and models.models is not None:
         with Lease(storage, LEASE_SECONDS, "refresh") as lease, signed(spark(), lease.hold):
             delete_versions(spark(), storage, "reduced", plan.rows, lease.check)
             kept.discard(store, storage)
@@ -67,8 +70,7 @@ def carry_out(spark: "Callable[[], SparkSession]", settings: Settings, store: Ob
             closing(control_client(storage, CONNECTIONS)) as client,
         ):
             eraser = Eraser(client, storage, lease.check)
-            lease.check()
-            did["models"] = _drop_models(spark(), settings, plan.since, did["pca_version"])
+            did["models"] = _drop_before(spark(), storage, did["pca_version"] or models.next_version, lease.check)
             for table in _TABLES:
                 did["versions"][table] = purge(spark(), storage, table, eraser, lease.check)
                 eraser.erase_older(storage.table_key(table, ""))
@@ -76,33 +78,48 @@ def carry_out(spark: "Callable[[], SparkSession]", settings: Settings, store: Ob
 
 
 def _refit(spark: "SparkSession", settings: Settings, models: ModelTables) -> int | None:
-    """Refit on the rows that are left, in the form of the model that stands; None where these are too few."""
+    """Refit on the rows that are left, in the form of the model that stands; None where these are too few for any.
+
+    With fewer components than that, where the rows span fewer.
+    """
+    form = settings.pca.model_dump()
     standing = None if models.published is None else models.find(models.published)
-    tries = [settings.pca]
     if standing:
+        _refuse_amid_change(settings.storage, standing)
         pca = standing.pca
-        form = {"k": pca.k_, "variance": None, "standardize": pca.standardize, "whiten": pca.whiten}
-        tries.insert(0, Pca(**settings.pca.model_dump() | form))
-    for pca_settings in tries:
+        form |= {"k": pca.k_, "variance": None, "standardize": pca.standardize, "whiten": pca.whiten}
+    for tried in (form, form | {"k": None, "variance": None}):
         try:
-            return run(spark, settings.model_copy(update={"pca": pca_settings}), full=True).pca_version
-        except (DataError, SettingsError) as error:
+            return run(spark, settings.model_copy(update={"pca": Pca(**tried)}), full=True).pca_version
+        except TooFewRowsError as error:
             _log.info("No refit in that form: %s", error)
+        except (DataError, SettingsError) as error:
+            raise DataError(f"PCA cannot be refitted without what is forgotten: {error}") from None
     return None
 
 
-def _drop_models(spark: "SparkSession", settings: Settings, since: str | None, fitted: int | None) -> int:
-    """Delete models that may have seen a row, and vectors that none stands for any more; tells how many models."""
-    storage = settings.storage
-    before = _models(settings)
-    saw = "true" if since is None else f"fitted_at >= TIMESTAMP '{datetime.fromisoformat(since).isoformat()}'"
-    newest = -1 if fitted is None else fitted
-    spark.sql(f"DELETE FROM delta.`{storage.table_uri('pca_models')}` WHERE {saw} AND pca_version <> {newest}")  # noqa: S608 (our own words)
-    if fitted is None:
-        spark.sql(f"DELETE FROM delta.`{storage.table_uri('reduced')}`")  # noqa: S608 (our own words)
-    return before - _models(settings)
+def _refuse_amid_change(storage: Storage, standing: Model) -> None:
+    """While photographs are featurized anew by another network, few have a row that counts, and all have vectors."""
+    features = open_table(storage, "features")
+    counts = features.metadata().configuration.get(MODEL) if features else standing.model_id
+    if counts != standing.model_id:
+        raise DataError(
+            f"{storage.table_uri('reduced')} is of features by {standing.model_id}, and a change to {counts} is under "
+            "way: a refit now would leave out all that was not featurized anew yet. Finish the change: `fruits stream` "
+            "until nothing is under way, then `fruits refresh`."
+        )
 
 
-def _models(settings: Settings) -> int:
-    opened = open_table(settings.storage, "pca_models")
+def _drop_before(spark: "SparkSession", storage: Storage, version: int, check: Callable[[], None]) -> int:
+    """Delete models before this one, and vectors that only they stand for; tells how many models that were."""
+    before = _models(storage)
+    # Whoever reads meanwhile finds no vector without its model.
+    for table in _TABLES:
+        check()
+        spark.sql(f"DELETE FROM delta.`{storage.table_uri(table)}` WHERE pca_version < {version}")  # noqa: S608 (our own words)
+    return before - _models(storage)
+
+
+def _models(storage: Storage) -> int:
+    opened = open_table(storage, "pca_models")
     return 0 if opened is None else sum(opened.get_add_actions(flatten=True).column("num_records").to_pylist())

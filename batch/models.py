@@ -1,4 +1,4 @@
-"""Models as rows of pca_models. Each stays loadable for as long as the table does."""
+"""Models as rows of pca_models. Each stays loadable for as long as the table does, or until something is forgotten."""
 
 import math
 from dataclasses import dataclass

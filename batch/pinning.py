@@ -13,7 +13,7 @@ from batch.currency import superseded_of
 from batch.datafiles import Split
 from batch.snapshot import Snapshot
 from conf.delta import dataset, open_table, reading
-from conf.errors import DataError, TooFewRowsError
+from conf.errors import TooFewRowsError
 from conf.settings import Storage
 from conf.table_log import TableLog
 from conf.tables import MODEL, RowId
@@ -101,14 +101,14 @@ def whole(pinned: Pinned, parallelism: int, superseded: frozenset[RowId] | None 
 
     Raises
     ------
-    DataError
+    TooFewRowsError
         Where it has no rows of the model that counts.
     StorageError
         Where the store fails, or a data file is gone.
     """
     models = TableLog(pinned.table, pinned.storage).counts("model_id")
     if pinned.model_id not in models:
-        raise DataError(
+        raise TooFewRowsError(
             f"{pinned.storage.table_uri('features')} has no row of model {pinned.model_id} yet, only of others. "
             "Let `fruits stream` featurize what was listed for it."
         )

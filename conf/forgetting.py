@@ -58,8 +58,6 @@ class Plan:
     """Numbers of those that list any."""
     leaving: int = 0
     """Of what manifests list, those that are rows and will be none, and those that would be and will not."""
-    since: str | None = None
-    """When the first of their features was written: a PCA model fitted before has seen none of them."""
     vectors: tuple[str, ...] = ()
     """Digests of their vectors."""
     heads: tuple[str, ...] = ()

@@ -4,9 +4,19 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from conf.errors import FruitsError, LeaseError, SetupError, StateError, StorageError, WorkerDiedError
+from conf.errors import (
+    FruitsError,
+    LeaseError,
+    SetupError,
+    StateError,
+    StorageError,
+    TooFewRowsError,
+    WorkerDiedError,
+)
 
-_LEAVES: dict[str, type[FruitsError]] = {leaf.__name__: leaf for leaf in (*FruitsError.__subclasses__(), StateError)}
+_LEAVES: dict[str, type[FruitsError]] = {
+    leaf.__name__: leaf for leaf in (*FruitsError.__subclasses__(), StateError, TooFewRowsError)
+}
 # A cluster's manager that sees a container take too much memory ends all of it, not the worker alone.
 # Where a worker's address space is bounded (spark.executor.pyspark.memory), it is told instead.
 # The third is of the process that workers are forked from, before it could fork any.

@@ -25,7 +25,7 @@ _WHERE = {
     "rejects": "rows of rejects",
     "reduced": "rows of reduced",
     "set_aside": "messages set aside",
-    "models": "PCA models that had seen them",
+    "models": "PCA models of before",
 }
 
 
@@ -122,7 +122,9 @@ def _forget(
         return
     if plan.is_empty and not waiting:
         if when := _forgotten(storage, store, asked):
-            say(f"That was forgotten already: {when}. Nothing has come of it since.")
+            # No table knows the bytes of what was refused.
+            since = "If they came again, `fruits status` tells." if asked.digests else "Nothing has come of it since."
+            say(f"That was forgotten already: {when}. {since}")
             return
         raise DataError(
             f"There is nothing of that in {storage.uri('', 's3')}. A key is what the column `key` of a table says, or "

@@ -19,7 +19,7 @@ from obstore.store import ObjectStore
 from conf.errors import ContractError
 from conf.naming import Naming, naming_of
 from conf.settings import Discovery, Storage
-from streaming import cleaned
+from streaming import cleaned, forgotten
 from streaming.archive import can_archive
 from streaming.durable import Durable
 from streaming.expiry import expired
@@ -145,8 +145,11 @@ class Cleaner:
         ):
             return False
         if self._archive:
-            chosen = [v for v in accounted if can_archive(self._storage, v)]
-            stay = [v.shown for v in accounted if not can_archive(self._storage, v)]
+            # What was forgotten and dropped again is not to be kept: it stays where whoever erases it looks.
+            again = forgotten.read(self._store, self._storage)
+            wanted = [v for v in accounted if v not in again]
+            chosen = [v for v in wanted if can_archive(self._storage, v)]
+            stay = [v.shown for v in wanted if not can_archive(self._storage, v)]
         else:
             # What was refused is kept nowhere else, and people want to look at it.
             chosen, stay = [v for v in accounted if v.row_id in features], []

@@ -1,8 +1,9 @@
 """What was forgotten on request, by keyed hashes alone, so that it is not taken in again.
 
 `state/forgotten/versions` is the set of object versions that no list takes up; `state/forgotten/contents` that of keys
-with the bytes that they had: where S3 gives the same bytes another etag each time, as with SSE-KMS, these tell. The
-hash is keyed with `conf.forgetting.secret`: who has a set and not the secret cannot tell what is in it.
+with the bytes that they had. Where S3 gives the same bytes another etag each time, as with SSE-KMS, these tell, and the
+version that was read is one of the first set from then on. The hash is keyed with `conf.forgetting.secret`: who has a
+set and not the secret cannot tell what is in it.
 """
 
 from collections.abc import Collection
@@ -14,8 +15,11 @@ from obstore.store import ObjectStore
 
 from conf.errors import StateError
 from conf.forgetting import hashed, secret
+from conf.naming import naming_of
 from conf.s3 import read_object, store_answers
 from conf.settings import Storage
+from conf.tables import RowId
+from streaming.manifests import Manifests
 from streaming.seen import Seen
 
 Which = Literal["versions", "contents"]
@@ -57,6 +61,15 @@ def remember(
         path = _path(storage, which)
         with store_answers(path):
             obstore.put(store, path, _fingerprint(secret(store, storage)) + b"\n" + seen.to_bytes())
+
+
+def remember_rows(store: ObjectStore, storage: Storage, rows: Collection[RowId]) -> None:
+    """Add the versions that some rows are of, whose keys the manifests tell. Needs the stream's lease."""
+    naming, manifests = naming_of(store, storage), Manifests(store, storage.state_key("manifests"))
+    wanted = frozenset(rows)
+    listed = (version for number in {number for *_, number in wanted} for version in manifests.read(number))
+    names = [version.name for version in listed if (*naming.row_id(version.name), version.manifest) in wanted]
+    remember(store, storage, names)
 
 
 def _fingerprint(key: bytes) -> bytes:

@@ -140,6 +140,8 @@ class Sink:
             features = outcomes.pop(None, 0)
             told = featurized
             if again := rows.filter(pa.array(known, pa.bool_())).select(ROW_ID):
+                self._lease.check()
+                forgotten.remember_rows(self._store, self._storage, _row_ids(again))
                 outcomes[Reason.FORGOTTEN] = len(again)
                 told = _refused(featurized, again)
             written = told.coalesce(max(1, math.ceil(len(rows) / _ROWS_A_FILE)))
@@ -227,7 +229,7 @@ class Sink:
             if opened is not None and committed is not None and committed >= batch_id:
                 ours = pc.field("batch_id") == batch_id
                 rows = read_columns(opened, self._storage, ROW_ID, ours)
-                done[table] = list(zip(*(rows[name].to_pylist() for name in ROW_ID), strict=True))
+                done[table] = _row_ids(rows)
         return done
 
 
@@ -254,6 +256,10 @@ def _rejected(featurized: "DataFrame") -> "DataFrame":
     """What was refused, as rows that the driver holds."""
     refused = featurized.where(F.col("reason").isNotNull()).drop("features")
     return featurized.sparkSession.createDataFrame(refused.toArrow(), refused.schema).coalesce(1)
+
+
+def _row_ids(rows: "pa.Table") -> list[RowId]:
+    return list(zip(*(rows[name].to_pylist() for name in ROW_ID), strict=True))
 
 
 def _without(keys: "DataFrame", versions: list[RowId]) -> "DataFrame":

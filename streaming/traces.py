@@ -85,7 +85,6 @@ def find(storage: Storage, store: ObjectStore, asked: Asked, meant: Collection[N
     found = {name for table in rows.values() for name in _names(table)}
     # Where the tables say keys as they are, they may know of versions that nothing else does any more.
     versions |= {name for name in found if name[0].startswith(storage.landing)}
-    first = pc.min(rows["features"]["ingested_at"]).as_py() if rows["features"].num_rows else None
     named = found | {(row_key(key), etag) for key, etag in versions}
     features = _vectors(opened["features"], storage, "features", named)
     reduced = _vectors(opened["reduced"], storage, "reduced", named)
@@ -111,7 +110,6 @@ def find(storage: Storage, store: ObjectStore, asked: Asked, meant: Collection[N
         },
         manifests=tuple(sorted({entry.manifest for entry in entries})),
         leaving=sum(table.num_rows for table in rows.values()) + len(awaited),
-        since=first.astimezone(UTC).isoformat() if isinstance(first, datetime) else None,
         vectors=tuple(sorted(digests(features + reduced))),
         heads=tuple(sorted(heads(features + reduced))),
         contents=tuple(sorted(_contents(rows["features"], asked))),
@@ -196,7 +194,7 @@ def _rows(
     columns = ["key", "etag", "manifest"]
     if opened is None:
         return pa.table({name: pa.array([], pa.string()) for name in columns})
-    columns += sorted({"sha256", "ingested_at"} & {field.name for field in opened.schema().fields})
+    columns += [field.name for field in opened.schema().fields if field.name == "sha256"]
     kept = []
     with reading(storage):
         for batch in dataset(opened, storage).to_batches(columns=columns):

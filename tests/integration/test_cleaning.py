@@ -13,7 +13,7 @@ import pytest
 from conf.errors import ContractError, LeaseError, StorageError
 from conf.s3 import control_client, object_store
 from conf.settings import Discovery, Settings
-from streaming import cleaned
+from streaming import cleaned, forgotten
 from streaming.archive import archive_key
 from streaming.cleaning import IN_FLIGHT, Cleaner
 from streaming.ledger import Saved, save
@@ -119,6 +119,17 @@ def test_archive_moves_both_and_no_version_takes_the_place_of_another(zone: Zone
         [f"apple/1.{first.etag}.jpg", f"apple/1.{second.etag}.jpg", f"apple/bad.{bad.etag}"]
     )
     assert (zone.archive_has(first), zone.archive_has(second)) == (b"first", b"second")
+
+
+def test_what_was_forgotten_and_is_dropped_again_is_kept_in_no_archive(zone: Zone) -> None:
+    again, good, bad = zone.put("apple/1.jpg"), zone.put("apple/2.jpg"), zone.put("apple/bad.jpg")
+    zone.account(1, [good], [again, bad])
+    forgotten.remember(zone.store, zone.storage, [again.name])
+    assert zone.clean("archive") == 2
+    assert zone.landed() == ["apple/1.jpg"]
+    # It holds up nothing that comes after it.
+    zone.account(2, [zone.put("apple/3.jpg")])
+    assert zone.clean("archive") == 1
 
 
 @HOW

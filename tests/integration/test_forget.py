@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Any
 import obstore
 import pytest
 
+import batch.forgetting
 import streaming.forgetting
 import streaming.stream
 from batch.refresh import run as refresh
 from conf import forgetting
-from conf.delta import open_table
+from conf.delta import open_table, set_properties
 from conf.errors import DataError, FruitsError, StorageError
 from conf.forgetting import Asked, Request
 from conf.s3 import control_client, object_store, read_object
 from conf.settings import Settings
+from conf.tables import MODEL
 from scripts.accounting import account
 from scripts.auditing.audit import audit
 from scripts.erasure import carry_out
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 Drop = Callable[[dict[str, bytes]], None]
 GOOD = {f"{photo.label}/{photo.name}": photo.data for photo in draw_photos(12, seed=21)}
 BAD = {f"{bad.label}/{bad.name}": bad.data for bad in list(draw_bad_objects(seed=21))[:2]}
+NEW = next(iter(draw_photos(1, seed=22))).data
 FIRST, SECOND, *REST = sorted(GOOD)
 (SPOILT, *_) = sorted(BAD)
 
@@ -225,6 +228,69 @@ def test_photographs_of_some_bytes_go_under_each_name_they_have(
     assert [name for name, _ in versions(settings, "features")] == sorted(["pear/a.jpg", "plum/b.jpg2", SECOND, SECOND])
     found = account(settings.storage)
     assert (found.refusal, found.unlisted, found.under_way) == (None, 0, 0)
+    # Known by their new etags from then on, they are told of.
+    assert found.dropped_again == 2
+    # Whoever erases them finds them there.
+    forget(spark, settings, keys(settings, "plum/b.jpg", "kiwi/c.jpg"))
+    found = account(settings.storage)
+    assert (found.dropped_again, found.rejects, found.unlisted) == (0, {}, 0)
+
+
+def test_every_model_before_the_refit_goes_and_reduced_is_emptied_only_where_none_can_be_had(
+    spark: "SparkSession", filled: Settings, drop_files: Drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, *most, last = filled, FIRST, SECOND, *REST
+    drop_files({"kiwi/new.jpg": NEW})
+    run(spark, settings, once=True)
+    assert refresh(spark, settings).pca_version == 2
+
+    def and_another(*args: Any, **options: Any) -> Any:
+        did = refresh(*args, **options)
+        refresh(spark, override(settings, "pca", k=1), full=True)
+        return did
+
+    # A refresh on a schedule begins as soon as the lease is free. Of the first model a clock would say that it stays.
+    with monkeypatch.context() as patch:
+        patch.setattr(batch.forgetting, "run", and_another)
+        receipt = forget(spark, settings, keys(settings, "kiwi/new.jpg", *most[1:]))
+    assert (receipt["removed"]["models"], receipt["pca_version"]) == (2, 3)
+    # Two rows span one component, where three were asked for; of one row there is no variance.
+    assert {(row["pca_version"], row["k"]) for row in rows(settings, "pca_models")} == {(3, 1), (4, 1)}
+    assert {row["pca_version"] for row in rows(settings, "reduced")} == {4}
+    assert [name for name, _ in versions(settings, "reduced")] == sorted([most[0], last])
+    receipt = forget(spark, settings, keys(settings, last))
+    assert (receipt["pca_version"], rows(settings, "pca_models"), rows(settings, "reduced")) == (None, [], [])
+    assert [name for name, _ in versions(settings, "features")] == [most[0]]
+
+
+def test_where_no_refit_can_be_made_for_now_it_stays_asked_for_and_nobody_else_loses_a_vector(
+    spark: "SparkSession", filled: Settings
+) -> None:
+    settings, storage, store = filled, filled.storage, object_store(filled.storage)
+    features = f"delta.`{storage.table_uri('features')}`"
+    model, standing = rows(settings, "features")[0]["model_id"], rows(settings, "pca_models")
+    vectors = {row["key"]: row["reduced"] for row in rows(settings, "reduced")}
+    del vectors[storage.landing + FIRST]
+
+    def is_as_it_was() -> bool:
+        reduced = {row["key"]: row["reduced"] for row in rows(settings, "reduced")}
+        return (reduced, rows(settings, "pca_models"), account(storage).forgetting) == (vectors, standing, 1)
+
+    # A stream with the settings of another network has begun, and no micro-batch of it has ended.
+    set_properties(spark, storage, "features", {MODEL: "another/model/id"})
+    with pytest.raises(DataError, match="a change to another/model/id is under way"):
+        forget(spark, settings, keys(settings, FIRST))
+    assert is_as_it_was()
+    (request,) = forgetting.requests(store, storage)
+    set_properties(spark, storage, "features", {MODEL: model})
+    spoilt = f"key = '{storage.landing}{REST[0]}'"
+    spark.sql(f"UPDATE {features} SET features = transform(features, x -> float('nan')) WHERE {spoilt}")  # noqa: S608
+    with pytest.raises(DataError, match=rf"without what is forgotten: The features of .*{REST[0]} hold NaN"):
+        carry_out(settings, store, request, lambda: spark)
+    assert is_as_it_was()
+    spark.sql(f"DELETE FROM {features} WHERE {spoilt}")  # noqa: S608
+    assert carry_out(settings, store, request, lambda: spark)["removed"]["models"] == 1
+    assert [name for name, _ in versions(settings, "reduced")] == [SECOND, *REST[1:]]
 
 
 def test_the_scan_finds_what_an_old_log_still_tells(

@@ -4,6 +4,7 @@ import hashlib
 import json
 import pickle
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import obstore
@@ -13,7 +14,7 @@ from click.testing import CliRunner
 from batch.refresh import run as refresh
 from conf.errors import ContractError
 from conf.forgetting import Asked
-from conf.naming import Naming, naming_of
+from conf.naming import Naming, hashed_from_now, naming_of
 from conf.s3 import object_store
 from conf.settings import Settings
 from scripts.accounting import account
@@ -22,7 +23,9 @@ from scripts.erasure import carry_out
 from scripts.fruit_photos import draw_bad_objects, draw_photos
 from scripts.fruits import fruits
 from scripts.session import override
+from streaming import forgotten
 from streaming.changeover import plan_change
+from streaming.manifests import Landed, Manifests
 from streaming.reprocess import matching, rejected, relist
 from streaming.sink import Sink
 from streaming.stream import run
@@ -33,6 +36,7 @@ from tests.integration.tables import rows
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+NOW = datetime.now(UTC)
 Drop = Callable[[dict[str, bytes]], None]
 # A person's name in each key, and none in a label.
 GOOD = {f"{photo.label}/anna-meier-{photo.name}": photo.data for photo in draw_photos(8, seed=41)}
@@ -193,6 +197,18 @@ def test_what_is_forgotten_is_found_by_its_hash(
     drop_files({name: GOOD[name]})
     assert run(spark, hashed, once=True).objects == 0
     assert audit(storage, 100).findings == ()
+
+
+def test_a_version_that_was_read_and_forgotten_is_known_by_its_key_where_the_row_has_a_hash(settings: Settings) -> None:
+    storage, store = settings.storage, object_store(settings.storage)
+    naming = hashed_from_now(store, storage)
+    again, other = (Landed(storage.landing + name, "e1", 1, NOW) for name in ("pear/anna.jpg", "pear/otto.jpg"))
+    assert Manifests(store, storage.state_key("manifests")).create(1, [again, other])
+    forgotten.remember_rows(
+        store, storage, [(naming.row_key(again.key), "e1", 1), (naming.row_key(other.key), "e2", 1)]
+    )
+    known = forgotten.read(store, storage)
+    assert (again in known, other in known, len(known)) == (True, False, 1)
 
 
 @pytest.mark.parametrize("first", [False, True])
