@@ -1,1 +1,1 @@
-"""What `fruits audit` looks at: every row against every manifest, every one of reduced against features, every commit."""
+"""What `fruits audit` looks at: every row against every manifest, of reduced also against features; every commit."""
