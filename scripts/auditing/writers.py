@@ -1,5 +1,6 @@
 """Who wrote: commits of all tables against the log of the leases."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -58,13 +59,16 @@ def check_writers(pins: Pins, newest: int) -> tuple[list[Hold], list[Commit], li
 
 
 def _successors(log: Sequence[Hold]) -> dict[str, datetime]:
-    """When somebody else took the lease that each holder had, where somebody has."""
-    taken: dict[Job, datetime] = {}
+    """When somebody else took the lease that each holder had, where somebody has.
+
+    The store's clock has whole seconds: of those that took it in one, none is known to be another's successor.
+    """
+    moments = {job: sorted({hold.since for hold in log if hold.job == job}) for job in {hold.job for hold in log}}
     successors = {}
-    for hold in reversed(log):
-        if hold.job in taken:
-            successors[hold.run] = taken[hold.job]
-        taken[hold.job] = hold.since
+    for hold in log:
+        later = moments[hold.job]
+        if (following := bisect_right(later, hold.since)) < len(later):
+            successors[hold.run] = later[following]
     return successors
 
 

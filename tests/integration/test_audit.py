@@ -357,6 +357,12 @@ def test_a_commit_after_its_lease_was_taken_over_is_found(store: Store) -> None:
     assert "4 commits by a holder whose lease another had taken over" in finding.says
 
 
+def test_of_those_that_took_a_lease_within_one_second_none_is_taken_for_late(store: Store) -> None:
+    for run in ("0a", "b2", "ff"):
+        store.held_by(replace(SECOND, run=run))
+    assert store.audit().findings == ()
+
+
 def test_so_many_commits_are_looked_at_as_was_asked(store: Store) -> None:
     assert [(one.table, one.version) for one in audit(store.storage, 1).commits] == [
         ("features", 1),
