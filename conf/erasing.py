@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 CONNECTIONS = 16
 # Of stores that know no versioning.
 _UNKNOWN = {"NotImplemented", "MethodNotAllowed", "InvalidRequest", "501"}
-_GONE = {"NoSuchKey", "NoSuchVersion", "404", "PreconditionFailed", "412"}
+GONE = {"NoSuchKey", "NoSuchVersion", "404", "PreconditionFailed", "412"}
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Eraser:
 
     def _erase(self, version: Version) -> int:
         arguments: dict[str, Any] = {"VersionId": version.id} if version.id else {"IfMatch": f'"{version.etag}"'}
-        with _told(self._storage, _GONE):
+        with _told(self._storage, GONE):
             if not version.id and not self._is_there(version):
                 return 0
             self._client.delete_object(Bucket=self._storage.bucket, Key=version.key, **arguments)

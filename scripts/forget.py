@@ -1,5 +1,6 @@
 """`fruits forget`: erasure on request."""
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -69,6 +70,9 @@ def command(
         raise click.UsageError("--resume carries out what was asked before: leave out --dry-run and --receipt.")
     if "" in (*keys, *prefixes):
         raise click.UsageError("An empty KEY or --prefix would be everything there is: name what is to go.")
+    if receipt and not (os.access(receipt, os.W_OK) if receipt.exists() else os.access(receipt.parent, os.W_OK)):
+        problem = f"{receipt} cannot be written: name a file in a folder that is there."
+        raise click.BadParameter(problem, param_hint="--receipt")
     for digest in digests:
         if not re.fullmatch(r"[0-9a-fA-F]{64}", digest):
             raise click.BadParameter(f"{digest!r} is no sha256: it has 64 hexadecimal digits.", param_hint="--sha256")
@@ -84,6 +88,11 @@ def command(
         if resume:
             _resume(settings, store, as_json)
             return
+        if storage.landing in {_whole(storage, each) for each in (*keys, *prefixes)}:
+            raise click.UsageError(
+                f"{storage.landing} is everything that ever landed: name what is to go. A folder of that name in it is "
+                f"{storage.landing}{storage.landing}."
+            )
         asked = Asked(
             tuple(sorted(_whole(storage, key) for key in keys)),
             tuple(sorted(_whole(storage, prefix) for prefix in prefixes)),
@@ -121,15 +130,18 @@ def _forget(
         click.echo(json.dumps(dict(plan.found), indent=2))
         return
     if plan.is_empty and not waiting:
-        if when := _forgotten(storage, store, asked):
-            # No table knows the bytes of what was refused.
-            since = "If they came again, `fruits status` tells." if asked.digests else "Nothing has come of it since."
-            say(f"That was forgotten already: {when}. {since}")
+        if before := _forgotten(storage, store, asked):
+            say(f"That was forgotten already: {before['done_at']}. Nothing has come of it since.")
+            if receipt:
+                _write(receipt, before)
             return
         raise DataError(
             f"There is nothing of that in {storage.uri('', 's3')}. A key is what the column `key` of a table says, or "
             "a path in the landing zone: `fruits forget pear/7.jpg`."
         )
+    for key in asked.keys:
+        if not any(key == found for name in (plan.versions, plan.rows) for found, _ in name) and not waiting:
+            say(f"There is nothing of {key}. What there is of the others goes.")
     if dry_run:
         _show(plan.found)
         say("Nothing was changed. Without --dry-run all of that goes for good, and what older versions tell of it.")
@@ -175,11 +187,10 @@ def _carry_out(
         for request in requests:
             with bar("Forgetting") as shown:
                 told = carry_out(settings, store, request, spark, _Stages(shown).begin)
-            body = json.dumps(told, indent=2)
             if receipt:
-                receipt.write_text(body + "\n", encoding="utf-8")
+                _write(receipt, told)
             if as_json:
-                click.echo(body)
+                click.echo(json.dumps(told, indent=2))
             else:
                 _show(told["removed"])
                 proof = told["proof"]
@@ -206,12 +217,18 @@ class _Stages:
         self._last = stage
 
 
-def _forgotten(storage: Storage, store: "ObjectStore", asked: "Asked") -> str | None:
-    """When exactly that was forgotten before; None where it never was."""
+def _write(file: Path, receipt: Any) -> None:
+    import json
+
+    file.write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
+
+
+def _forgotten(storage: Storage, store: "ObjectStore", asked: "Asked") -> dict[str, Any] | None:
+    """The receipt of when exactly that was forgotten before; None where it never was."""
     from conf.forgetting import hashes, receipts, secret
 
     wanted = hashes(secret(store, storage), asked)
-    return next((each["done_at"] for each in reversed(receipts(store, storage)) if each["asked"] == wanted), None)
+    return next((each for each in reversed(receipts(store, storage)) if each["asked"] == wanted), None)
 
 
 def _show(found: Any, *, err: bool = False) -> None:

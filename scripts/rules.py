@@ -174,7 +174,10 @@ def _forgetting(a: Accounting, _: Settings) -> Iterator[Finding]:
     if a.dropped_again:
         says = f"{count(a.dropped_again, 'forgotten photograph')} dropped again: in the landing zone, and not taken in."
         yield Finding(
-            "dropped_again", Severity.WARNING, says, "see who drops them, then erase them again: fruits forget"
+            "dropped_again",
+            Severity.WARNING,
+            says,
+            "see who drops them, then erase them again; docs/operations.md, Forgetting",
         )
 
 

@@ -1,6 +1,7 @@
 """Where photographs that are to be forgotten have left traces: everything that there is of them. Changes nothing."""
 
-from collections.abc import Collection, Iterator
+import hashlib
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
@@ -14,20 +15,22 @@ from numpy.typing import NDArray
 from obstore.store import ObjectStore
 
 from conf.delta import dataset, open_tables, reading
-from conf.erasing import CONNECTIONS, Eraser, Version
+from conf.erasing import CONNECTIONS, GONE, Eraser, Version
 from conf.forgetting import Asked, Name, Plan
 from conf.naming import naming_of
-from conf.s3 import control_client, read_object, store_answers
+from conf.s3 import control_client, error_code, explain, read_object, store_answers
 from conf.settings import Storage
 from conf.spellings import Needles, spellings
 from conf.vectors import digests, heads
 from streaming import checkpoint
 from streaming.archive import archive_key, original
+from streaming.listing import list_landing
 from streaming.manifests import Landed, Listed, Manifests
 from streaming.state import TABLES
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
+    from mypy_boto3_s3 import S3Client
 
 _READS_IN_FLIGHT = 16
 _ANY_TIME = datetime.fromtimestamp(0, UTC)
@@ -37,7 +40,8 @@ def find(storage: Storage, store: ObjectStore, asked: Asked, meant: Collection[N
     """Everything that the stream, the landing zone and the archive have of what is asked.
 
     Costs a read of all manifests, of the short columns of features and rejects, and of the vectors that are found; a
-    listing of what begins like the keys, in the landing zone and the archive.
+    listing of what begins like the keys, in the landing zone and the archive. For bytes, a listing of all of the
+    landing zone, and a read of each photograph there that has no row of features.
 
     Parameters
     ----------
@@ -56,7 +60,11 @@ def find(storage: Storage, store: ObjectStore, asked: Asked, meant: Collection[N
     by_name = {key.removeprefix(storage.landing) for key in asked.keys} if naming.secret else set()
     tables = (*TABLES, "reduced")
     opened = dict(zip(tables, open_tables(storage, *tables), strict=True))
-    by_content = _of_content(opened["features"], storage, asked.digests)
+    by_content, versions = _of_content(opened["features"], storage, asked.digests), set[Name]()
+    if asked.digests:
+        with closing(control_client(storage, CONNECTIONS)) as client:
+            versions = set(_of_bytes(client, storage, opened["features"], row_key, asked.digests))
+        by_content |= {(row_key(key), etag) for key, etag in versions}
     only = None if meant is None else by_content.union(meant)
 
     def is_meant(key: str, etag: str) -> bool:
@@ -72,7 +80,7 @@ def find(storage: Storage, store: ObjectStore, asked: Asked, meant: Collection[N
         )
         and is_meant(*entry.name)
     ]
-    versions = {entry.name for entry in entries}
+    versions |= {entry.name for entry in entries}
     with closing(control_client(storage, CONNECTIONS)) as client:
         eraser = Eraser(client, storage)
         landed, archived = [*_landed(eraser, asked)], [*_archived(eraser, storage, asked)]
@@ -180,6 +188,37 @@ def _of_content(features: "DeltaTable | None", storage: Storage, wanted: Collect
     rows = pc.field("sha256").isin(pa.array(sorted(wanted), pa.string()))
     with reading(storage):
         return set(_names(dataset(features, storage).to_table(["key", "etag"], filter=rows)))
+
+
+def _of_bytes(
+    client: "S3Client",
+    storage: Storage,
+    features: "DeltaTable | None",
+    row_key: Callable[[str], str],
+    wanted: Collection[str],
+) -> Iterator[Name]:
+    """What the landing zone has of some bytes, of what has no row of features that would tell."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    told: set[Name] = set()
+    if features is not None:
+        with reading(storage):
+            told.update(_names(dataset(features, storage).to_table(["key", "etag"])))
+
+    def is_of_these(landed: Landed) -> bool:
+        try:
+            got = client.get_object(Bucket=storage.bucket, Key=landed.key, IfMatch=f'"{landed.etag}"')
+            return hashlib.sha256(got["Body"].read()).hexdigest() in wanted
+        except (ClientError, BotoCoreError) as error:
+            if error_code(error) in GONE:
+                return False
+            raise explain(error, storage) from None
+
+    unread = [each for each in list_landing(client, storage) if (row_key(each.key), each.etag) not in told]
+    with ThreadPoolExecutor(CONNECTIONS, "landing") as pool:
+        for landed, found in zip(unread, pool.map(is_of_these, unread), strict=True):
+            if found:
+                yield landed.key, landed.etag
 
 
 def _rows(

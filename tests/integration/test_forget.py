@@ -230,8 +230,13 @@ def test_photographs_of_some_bytes_go_under_each_name_they_have(
     assert (found.refusal, found.unlisted, found.under_way) == (None, 0, 0)
     # Known by their new etags from then on, they are told of.
     assert found.dropped_again == 2
-    # Whoever erases them finds them there.
-    forget(spark, settings, keys(settings, "plum/b.jpg", "kiwi/c.jpg"))
+    # Whoever erases them finds them there, by their bytes as well as by their keys, also what nobody has read yet.
+    drop_files({"quince/d.jpg": GOOD[FIRST]})
+    receipt = forget(spark, settings, Asked(digests=(hashlib.sha256(GOOD[FIRST]).hexdigest(),)))
+    assert receipt["removed"]["landing"] == 3
+    store = object_store(settings.storage)
+    left = [meta["path"] for page in obstore.list(store, settings.storage.landing) for meta in page]
+    assert not [key for key in left if key.endswith(("kiwi/c.jpg", "plum/b.jpg", "quince/d.jpg"))]
     found = account(settings.storage)
     assert (found.dropped_again, found.rejects, found.unlisted) == (0, {}, 0)
 
@@ -385,6 +390,12 @@ def test_the_command_counts_first_and_erases_when_told(
         ["2", "rows", "of", "features"],
     ]
     assert command(settings, "--prefix", "pear/").exit_code == 2, "nobody can be asked"
+    everything = command(settings, "--prefix", settings.storage.landing, "--yes")
+    assert (everything.exit_code, "everything that ever landed" in everything.stderr) == (2, True), everything
+    unwritable = command(settings, "--prefix", "pear/", "--yes", "--receipt", str(tmp_path / "none" / "receipt.json"))
+    assert (unwritable.exit_code, "cannot be written" in unwritable.stderr) == (2, True), unwritable
+    mistyped = command(settings, "pear/a.jpg", "pear/c.jpg", "--dry-run")
+    assert f"There is nothing of {settings.storage.landing}pear/c.jpg" in mistyped.stderr
     assert len(rows(settings, "features")) == 3
     receipt = tmp_path / "receipt.json"
     try:
@@ -396,6 +407,8 @@ def test_the_command_counts_first_and_erases_when_told(
     assert json.loads(receipt.read_text())["removed"]["features"] == 2
     assert "pear" not in receipt.read_text()
     assert [name for name, _ in versions(settings, "features")] == ["apple/a.jpg"]
-    again = command(settings, "--prefix", "pear/", "--yes")
+    once_more = tmp_path / "again.json"
+    again = command(settings, "--prefix", "pear/", "--yes", "--receipt", str(once_more))
     assert (again.exit_code, "forgotten already" in again.stderr) == (0, True), again
+    assert once_more.read_text() == receipt.read_text()
     assert "Nothing waits" in command(settings, "--resume").stderr
