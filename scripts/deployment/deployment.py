@@ -97,6 +97,10 @@ def place(cloud: Cloud, plan: Plan) -> Place:
         raise SettingsError(
             f"The template has no parameter {', '.join(sorted(unknown))}. It has {', '.join(sorted(known))}."
         )
+    if ours := set(plan.parameters) & parameters(plan, "").keys():
+        raise SettingsError(
+            f"{', '.join(sorted(ours))}: that follows from the other options and the settings. Leave out --parameter."
+        )
     account = account_of(cloud)
     bucket = plan.bucket or f"{plan.name}-{account}-{plan.region}"
     stack = stacks.settled(cloud, plan.name)

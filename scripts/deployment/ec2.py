@@ -38,7 +38,7 @@ def cluster_request(plan: Plan, stack: Stack, version: str) -> dict[str, Any]:
     """The cluster: a machine each for the driver and HDFS, on demand; the others spot, as many as there is work for."""
     watches = plan.stays_up
     stream = _submit(plan, stack, version, "stream", *(() if watches else ("--once",)))
-    refresh = _submit(plan, stack, version, "refresh", *(("--every", _every(plan)) if watches else ()))
+    refresh = _submit(plan, stack, version, "refresh", *(("--every", _every(plan)) if watches else ("--if-changed",)))
     # Of steps side by side EMR lets none end the cluster. So both are one, which ends with the first that does: a
     # refresh would keep a cluster busy, and paid for, that has no stream any more.
     both = ["bash", "-c", f"{shlex.join(stream)} & {shlex.join(refresh)} & wait -n"]

@@ -93,6 +93,7 @@ def test_a_dry_run_for_machines_tells_the_same() -> None:
         ("deploy emr --refresh-every soon --dry-run", 2, "'soon' is no time"),
         ("deploy emr --parameter LogDays --dry-run", 2, "NAME=VALUE"),
         ("deploy emr --parameter LogWeeks=2 --dry-run", 1, "LogWeeks"),
+        ("deploy emr --parameter BucketName=other --dry-run", 1, "BucketName: that follows"),
         ("deploy emr --profile local --dry-run", 1, "storage.endpoint (embedded)"),
         ("deploy emr --set model.weights=a,b --dry-run", 1, "comma"),
         ("deploy ec2 --dry-run", 2, "--subnet"),
