@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from threading import Thread
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
@@ -110,6 +111,15 @@ def open_tables(storage: Storage, *tables: str) -> tuple[DeltaTable | None, ...]
     """`open_table` of some tables at once: a distant store is waited for once."""
     with ThreadPoolExecutor(_AT_ONCE, "open") as pool:
         return tuple(pool.map(lambda table: open_table(storage, table), tables))
+
+
+def data_files(opened: DeltaTable, storage: Storage) -> set[str]:
+    """The keys of an opened table's data files."""
+    import pyarrow as pa
+
+    table = opened.table_uri.rstrip("/").rpartition("/")[2]
+    # The log has paths relative to the table, and percent-encoded.
+    return {storage.table_key(table, unquote(path)) for path in pa.table(opened.get_add_actions())["path"].to_pylist()}
 
 
 def dataset(opened: DeltaTable, storage: Storage, files: Collection[str] | None = None) -> "Dataset":

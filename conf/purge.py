@@ -7,18 +7,14 @@ older version at that moment finds its files gone, and has to ask again; time tr
 
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
-import pyarrow as pa
-
-from conf.delta import open_table, set_properties
+from conf.delta import data_files, open_table, set_properties
 from conf.erasing import Eraser
 from conf.errors import StorageError
 from conf.forgetting import Name
 from conf.settings import Storage
 
 if TYPE_CHECKING:
-    from deltalake import DeltaTable
     from pyspark.sql import SparkSession
 
 _INTERVAL = "delta.checkpointInterval"
@@ -62,7 +58,7 @@ def purge(
     made = max((_number(key) for key in there if ".checkpoint." in key), default=-1)
     if not before < made <= now.version():
         raise StorageError(f"Spark made no checkpoint of {storage.table_uri(table)}: its log says why. Try again.")
-    files = _files(now, root)
+    files = data_files(now, storage)
     if missing := files.difference(there):
         raise StorageError(f"{min(missing)} is gone, a data file of {storage.table_uri(table)}: nothing is deleted.")
     past = [key for key in there if key not in files and not _is_needed(key, root, made)]
@@ -100,12 +96,6 @@ def _number(key: str) -> int:
     """Version that a file of the log is of; -1 where it is of none."""
     start = key.rpartition("/")[2].partition(".")[0]
     return int(start) if len(start) == _DIGITS and start.isdigit() else -1
-
-
-def _files(opened: "DeltaTable", root: str) -> set[str]:
-    paths = pa.table(opened.get_add_actions())["path"].to_pylist()
-    # The log has paths relative to the table, and percent-encoded.
-    return {root + unquote(path) for path in paths}
 
 
 def _forget_snapshots(spark: "SparkSession") -> None:

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 
 import duckdb
+import obstore
 import pyarrow as pa
 from deltalake import DeltaTable
 from obstore.store import ObjectStore
 
-from conf.delta import dataset, open_tables
+from conf.delta import data_files, dataset, open_tables
 from conf.errors import StorageError
 from conf.forgetting import Name, requests
-from conf.s3 import check_bucket
+from conf.s3 import check_bucket, store_answers
 from conf.settings import Storage
 from conf.tables import NAMES
 from streaming import checkpoint
@@ -106,8 +107,23 @@ def asking(pins: Pins) -> Iterator[duckdb.DuckDBPyConnection]:
         except duckdb.Error as error:
             # What is wrong with the bucket, if that is it, says itself better.
             check_bucket(pins.storage)
+            _check_files(pins)
             says = " ".join(str(error).split())[:300]
             raise StorageError(f"The tables below {pins.storage.uri('tables/')} cannot be read: {says}") from None
+
+
+def _check_files(pins: Pins) -> None:
+    """Raise StorageError where a table names a data file that is gone."""
+    for name, opened in pins.tables.items():
+        root = pins.storage.table_key(name, "")
+        with store_answers(root):
+            there = {meta["path"] for page in obstore.list(pins.store, root) for meta in page}
+        if lost := data_files(opened, pins.storage) - there:
+            which = f"one of {len(lost)} data files" if len(lost) > 1 else "a data file"
+            raise StorageError(
+                f"{min(lost)} is gone, {which} of {name} that its log names: nothing can read that table. Restore what is "
+                "gone from a copy, or its older version where the bucket keeps those."
+            )
 
 
 _NAME = {"key": pa.string(), "etag": pa.string()}

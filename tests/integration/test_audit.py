@@ -1,6 +1,7 @@
 """The audit: clean where all is accounted for, and each invariant that is broken on purpose is found."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,8 @@ from obstore.store import ObjectStore
 
 from batch.refresh import run as refresh
 from conf import forgetting
-from conf.errors import ContractError
+from conf.delta import data_files, open_table
+from conf.errors import ContractError, StorageError
 from conf.forgetting import Asked, Plan, Request
 from conf.holders import Hold, holds, log_key
 from conf.lease import Lease
@@ -403,6 +405,15 @@ def test_the_command_ends_with_what_it_found(store: Store) -> None:
 def test_a_damaged_checkpoint_is_one_message(store: Store) -> None:
     store.put("checkpoint/offsets/1", b"nothing")
     with pytest.raises(ContractError, match=r"Checkpoint file .* is damaged"):
+        store.audit()
+
+
+def test_a_data_file_that_is_gone_is_named(store: Store) -> None:
+    opened = open_table(store.storage, "features")
+    assert opened
+    lost = min(data_files(opened, store.storage))
+    obstore.delete(store.store, lost)
+    with pytest.raises(StorageError, match=rf"^{re.escape(lost)} is gone, a data file of features .* Restore"):
         store.audit()
 
 
