@@ -121,8 +121,8 @@ def _check_files(pins: Pins) -> None:
         if lost := data_files(opened, pins.storage) - there:
             which = f"one of {len(lost)} data files" if len(lost) > 1 else "a data file"
             raise StorageError(
-                f"{min(lost)} is gone, {which} of {name} that its log names: nothing can read that table. Restore what is "
-                "gone from a copy, or its older version where the bucket keeps those."
+                f"{min(lost)} is gone, {which} of {name} that its log names: nothing can read that table. Restore "
+                "what is gone from a copy, or its older version where the bucket keeps those."
             )
 
 
