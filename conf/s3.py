@@ -30,6 +30,14 @@ _RETRY_SECONDS = 120
 _KEY = "AWS_ACCESS_KEY_ID"
 REFUSED = frozenset({"AccessDenied", "AccessDeniedException", "AllAccessDisabled", "403"})
 """What S3 and SQS call it where they know who asks, and that one lacks the right."""
+EXPIRED = frozenset(
+    {
+        *("ExpiredToken", "ExpiredTokenException", "RequestExpired"),
+        *("SSOTokenLoadError", "UnauthorizedSSOTokenError", "TokenRetrievalError"),
+    }
+)
+"""What AWS, or boto3 before it asks, calls it where a sign-in is over."""
+LOG_IN = "Log in again (`aws sso login`, or as your organization does it) and run this once more."
 
 
 def control_client(storage: Storage, connections: int = 10, attempts: int = 3) -> "S3Client":
@@ -232,6 +240,8 @@ def explain(error: Exception, storage: Storage) -> StorageError:
             return StorageError(
                 f"No AWS credentials found for {where}. Set AWS_PROFILE, or run where a role is attached."
             )
+        case _ if code in EXPIRED:
+            return StorageError(f"The AWS credentials for {where} have expired ({code}). {LOG_IN}")
         case "ProfileNotFound":
             return StorageError(f"{error}. Set AWS_PROFILE to one that `aws configure list-profiles` names.")
         case "EndpointConnectionError" | "ConnectTimeoutError" | "ConnectionClosedError" | "ReadTimeoutError":

@@ -3,18 +3,15 @@
 import re
 
 from conf.errors import CloudError
-from conf.s3 import error_code
+from conf.s3 import EXPIRED, LOG_IN, error_code
 
 _REFUSED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "403"}
-_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 _UNKNOWN = {"InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "InvalidAccessKeyId"}
 _NONE = {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"}
-_SSO = {"SSOTokenLoadError", "UnauthorizedSSOTokenError", "TokenRetrievalError"}
 _SILENT = {"EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError"}
 _FULL = {"ServiceQuotaExceededException", "LimitExceededException", "LimitExceeded", "VcpuLimitExceeded"}
 _BUSY = {"Throttling", "ThrottlingException", "RequestLimitExceeded", "SlowDown"}
 _ACTION = re.compile(r"not authorized to perform:? ([\w-]+:\w+)")
-_LOG_IN = "Log in again (`aws sso login`, or as your organization does it) and run this once more."
 
 
 def explain(error: Exception, service: str, operation: str, region: str) -> CloudError:
@@ -27,8 +24,8 @@ def explain(error: Exception, service: str, operation: str, region: str) -> Clou
             "No AWS credentials were found. Set AWS_PROFILE, give --aws-profile, or run `aws configure`. "
             "--dry-run needs none."
         )
-    elif code in _SSO | _EXPIRED:
-        message = f"The AWS credentials have expired ({code}). {_LOG_IN}"
+    elif code in EXPIRED:
+        message = f"The AWS credentials have expired ({code}). {LOG_IN}"
     elif code in _UNKNOWN:
         message = (
             f"AWS does not know these credentials ({code}). Look at AWS_PROFILE and `aws sts get-caller-identity`."

@@ -99,6 +99,17 @@ def test_a_profile_that_is_not_there_is_one_message(
         ask(Storage(bucket="some-bucket"))
 
 
+@pytest.mark.usefixtures("nobody")
+def test_a_sign_in_that_is_over_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    section = "sso_start_url = https://example.org\nsso_region = eu-west-1\nsso_account_id = 1\nsso_role_name = r\n"
+    (tmp_path / "config").write_text(f"[profile mine]\n{section}")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "mine")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(StorageError, match=r"have expired \(\w+\)\. Log in again \(`aws sso login`"):
+        check_bucket(Storage(bucket="some-bucket"))
+
+
 def test_what_was_wrong_is_told_after_however_long_a_key() -> None:
     message = str(explain(OSError(f"PUT {'x' * 500}: file name too long"), Storage(bucket="some-bucket")))
     assert "file name too long" in message
