@@ -74,7 +74,8 @@ def lines(sizes: tuple[int, ...] = costs.SIZES) -> Iterator[str]:
     """Tables in Markdown: in EUR, without tax."""
     names = list(_NAMES.values())
     rate = prices()["assumptions"]["usd_per_eur"]
-    yield f"In EUR without tax, at an assumed {rate:.2f} USD to the EUR. Estimates for Ireland, free tiers left out."
+    yield f"In EUR without tax, at an assumed {rate:.2f} USD to the EUR, but for the last table, which is in USD."
+    yield "Estimates for Ireland, free tiers left out."
     yield ""
     yield "**First ingestion**, and one refresh, with as many workers as `fruits deploy` allows:"
     yield ""

@@ -137,7 +137,7 @@ def _forget(
             return
         raise DataError(
             f"There is nothing of that in {storage.uri('', 's3')}. A key is what the column `key` of a table says, or "
-            "a path in the landing zone: `fruits forget pear/7.jpg`."
+            "a path in the landing zone: `fruits forget pear/7.jpg`. All of a folder is `--prefix pear/`."
         )
     for key in asked.keys:
         if not any(key == found for name in (plan.versions, plan.rows) for found, _ in name) and not waiting:

@@ -189,7 +189,12 @@ def demonstration(hours: float = 8) -> dict[str, float]:
         "two refreshes": 2 * used.full * (used.start_hours + _NOTHING_HOURS),
         f"{images:,} photographs put and got": requests(images, images),
         f"{looking:,.0f} LIST requests of a stream that looks each second": requests(looking, 0),
-        "a week of storage": images * (SMALL.bytes + ROW_BYTES) / 1e9 * prices()["s3"]["gb_month"] * 7 / 30,
+        "a week of storage, at 5 KB each": images
+        * (SMALL.bytes + ROW_BYTES)
+        / 1e9
+        * prices()["s3"]["gb_month"]
+        * 7
+        / 30,
         "a month of alarms, metrics and a key, though they are paid by the hour": watching(runs=True),
     }
 
