@@ -21,7 +21,7 @@ from conf.settings import EMBEDDED, Storage
 if TYPE_CHECKING:
     from botocore.loaders import Loader
     from mypy_boto3_s3 import S3Client
-    from obstore.store import ObjectStore, S3Config
+    from obstore.store import ObjectStore
     from pyarrow.fs import S3FileSystem
 
 _CONNECT_SECONDS = 5
@@ -104,7 +104,7 @@ def object_store(storage: Storage) -> S3Store:
             raise explain(error, storage) from None
         except ValueError:  # its word for None found
             raise explain(NoCredentialsError(), storage) from None
-    config: S3Config = {"region": storage.region, "virtual_hosted_style_request": storage.endpoint is None}
+    config: Any = {"region": storage.region, "virtual_hosted_style_request": storage.endpoint is None}
     if endpoint := _endpoint(storage):
         # It takes no None: AWS's own is that of the region.
         config["endpoint"] = endpoint
