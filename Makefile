@@ -7,7 +7,7 @@ PYTEST := $(BIN)/pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reord
 # These follow a reader, word for word; all others ask the code.
 SHOWN := $(patsubst %,tests/integration/test_%.py,docs examples notebook readme)
 # Half of the time that all tests take: streams and refreshes that die, jobs on clusters, photographs that leave.
-LONG := tests/chaos $(patsubst %,tests/integration/test_%.py,artefacts broadcast_script cluster doctor expiry forget forget_versions)
+LONG := tests/chaos $(patsubst %,tests/integration/test_%.py,artefacts broadcast_script cluster doctor expiry forget forget_versions hash_keys rebuild)
 ON_CLUSTER := stream crash queue_stream clean_stream reprocess changeover rebuild upkeep refresh fruits360 artefacts
 
 .DEFAULT_GOAL := help
