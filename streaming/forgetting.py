@@ -115,7 +115,7 @@ def carry_out(
         did = _delete(spark, storage, store, now.asked, plan, now.id, check)
         # Before it is counted as done: once it was, a number of rows must not be said again.
         forgetting.change(store, storage, now.id, tables=did, failed=None)
-        _log.info("What `fruits forget` asked for is carried out, as far as it is the stream's.")
+        _log.info("What `fruits forget` asked for: photographs and rows are gone; vectors and models follow.")
     leaving.end(store, storage, now.id)
 
 
