@@ -4,7 +4,6 @@ import heapq
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -12,7 +11,7 @@ import pyarrow.dataset as ds
 from batch.currency import superseded_of
 from batch.datafiles import Split
 from batch.snapshot import Snapshot
-from conf.delta import dataset, open_table, reading
+from conf.delta import data_files, dataset, open_table, reading
 from conf.errors import TooFewRowsError
 from conf.settings import Storage
 from conf.table_log import TableLog
@@ -80,7 +79,7 @@ def pin(storage: Storage) -> Pinned:
         Where there is no table, or it has no rows.
     """
     features = open_table(storage, "features")
-    files = {} if features is None else _files(features, storage)
+    files = {} if features is None else data_files(features, storage)
     if features is None or not files:
         raise TooFewRowsError(
             f"{storage.table_uri('features')} has no rows to fit a PCA on. "
@@ -136,10 +135,3 @@ def cut(files: list[tuple[str, int]], parallelism: int) -> tuple[tuple[Split, ..
         heapq.heapreplace(lightest, (size + split.stop - split.start, number))
         parts[number].append(split)
     return tuple(tuple(part) for part in parts)
-
-
-def _files(features: "DeltaTable", storage: Storage) -> dict[str, int]:
-    actions = pa.table(features.get_add_actions())
-    # The log has paths relative to the table, and percent-encoded.
-    keys = [storage.table_key("features", unquote(path)) for path in actions["path"].to_pylist()]
-    return dict(zip(keys, actions["size_bytes"].to_pylist(), strict=True))

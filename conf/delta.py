@@ -113,13 +113,14 @@ def open_tables(storage: Storage, *tables: str) -> tuple[DeltaTable | None, ...]
         return tuple(pool.map(lambda table: open_table(storage, table), tables))
 
 
-def data_files(opened: DeltaTable, storage: Storage) -> set[str]:
-    """The keys of an opened table's data files."""
+def data_files(opened: DeltaTable, storage: Storage) -> dict[str, int]:
+    """Size in bytes of each data file of an opened table, by its key."""
     import pyarrow as pa
 
-    table = opened.table_uri.rstrip("/").rpartition("/")[2]
+    table, actions = opened.table_uri.rstrip("/").rpartition("/")[2], pa.table(opened.get_add_actions())
     # The log has paths relative to the table, and percent-encoded.
-    return {storage.table_key(table, unquote(path)) for path in pa.table(opened.get_add_actions())["path"].to_pylist()}
+    keys = [storage.table_key(table, unquote(path)) for path in actions["path"].to_pylist()]
+    return dict(zip(keys, actions["size_bytes"].to_pylist(), strict=True))
 
 
 def dataset(opened: DeltaTable, storage: Storage, files: Collection[str] | None = None) -> "Dataset":

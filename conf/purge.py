@@ -59,7 +59,7 @@ def purge(
     if not before < made <= now.version():
         raise StorageError(f"Spark made no checkpoint of {storage.table_uri(table)}: its log says why. Try again.")
     files = data_files(now, storage)
-    if missing := files.difference(there):
+    if missing := files.keys() - there:
         raise StorageError(f"{min(missing)} is gone, a data file of {storage.table_uri(table)}: nothing is deleted.")
     past = [key for key in there if key not in files and not _is_needed(key, root, made)]
     check()

@@ -118,7 +118,7 @@ def _check_files(pins: Pins) -> None:
         root = pins.storage.table_key(name, "")
         with store_answers(root):
             there = {meta["path"] for page in obstore.list(pins.store, root) for meta in page}
-        if lost := data_files(opened, pins.storage) - there:
+        if lost := data_files(opened, pins.storage).keys() - there:
             which = f"one of {len(lost)} data files" if len(lost) > 1 else "a data file"
             raise StorageError(
                 f"{min(lost)} is gone, {which} of {name} that its log names: nothing can read that table. Restore "
