@@ -139,8 +139,10 @@ def _forget(
             f"There is nothing of that in {storage.uri('', 's3')}. A key is what the column `key` of a table says, or "
             "a path in the landing zone: `fruits forget pear/7.jpg`. All of a folder is `--prefix pear/`."
         )
-    for key in asked.keys:
-        if not any(key == found for name in (plan.versions, plan.rows) for found, _ in name) and not waiting:
+    # Where keys are hashed, one may be asked for as the tables call it.
+    there = {key for key, _ in (*plan.versions, *plan.rows)}
+    for key in () if waiting else asked.keys:
+        if not there & {key, key.removeprefix(storage.landing)}:
             say(f"There is nothing of {key}. What there is of the others goes.")
     if dry_run:
         _show(plan.found)

@@ -189,6 +189,10 @@ def test_what_is_forgotten_is_found_by_its_hash(
     (row_key,) = of(hashed, [name])
     key = storage.landing + (row_key if asked_by == "hash" else name)
     digest = hashlib.sha256(GOOD[name]).hexdigest()
+    if asked_by != "sha256":
+        sets = [f"--set=storage.{name}={getattr(storage, name)}" for name in ("bucket", "prefix", "endpoint")]
+        foreseen = CliRunner().invoke(fruits, ["forget", key, "--dry-run", "--profile", "test", *sets])
+        assert (foreseen.exit_code, "There is nothing of" in foreseen.stderr) == (0, False), foreseen.output
     request = ask_to_forget(storage, Asked(digests=(digest,)) if asked_by == "sha256" else Asked(keys=(key,)))
     receipt = carry_out(override(hashed, "pca", k=3), store, request, lambda: spark)
     assert (receipt["removed"]["landing"], receipt["removed"]["features"], receipt["removed"]["reduced"]) == (1, 1, 1)
